@@ -1,0 +1,1 @@
+//! Squall's HTTP/1.1 server.

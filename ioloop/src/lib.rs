@@ -1,0 +1,1 @@
+//! Squall's event loop: readiness, callbacks, timers and tasks on one thread.

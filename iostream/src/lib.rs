@@ -1,0 +1,1 @@
+//! Squall's buffered streams and listeners on the event loop.

@@ -1,0 +1,1 @@
+//! Squall's web layer: Application, routing, RequestHandler and WebSocketHandler.

@@ -1,0 +1,1 @@
+//! Squall's WebSocket: a pure RFC 6455 protocol core, connections over streams, and topics.
