@@ -1,0 +1,68 @@
+//! The loop's clock: the machine's monotonic one, or a virtual one for tests.
+//!
+//! Deadlines are kept as nanoseconds since the loop was made: one word, compared in one
+//! instruction.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// Nanoseconds since the loop was made.
+pub(crate) type Nanos = u64;
+
+/// A deadline that never comes.
+pub(crate) const NEVER: Nanos = u64::MAX;
+
+pub(crate) struct Clock {
+    base: Instant,
+    /// What `now()` answers until the next turn.
+    now: Cell<Nanos>,
+    is_virtual: bool,
+}
+
+impl Clock {
+    pub(crate) fn new(is_virtual: bool) -> Self {
+        Self {
+            base: Instant::now(),
+            now: Cell::new(0),
+            is_virtual,
+        }
+    }
+
+    pub(crate) fn is_virtual(&self) -> bool {
+        self.is_virtual
+    }
+
+    pub(crate) fn now(&self) -> Nanos {
+        self.now.get()
+    }
+
+    /// Reads the clock; once per turn. Virtual time stands still until [`Self::advance_to`].
+    pub(crate) fn refresh(&self) {
+        if !self.is_virtual {
+            self.now.set(self.nanos_at(Instant::now()));
+        }
+    }
+
+    /// Moves virtual time forward. It never goes back.
+    pub(crate) fn advance_to(&self, now: Nanos) {
+        debug_assert!(self.is_virtual);
+        self.now.set(now.max(self.now.get()));
+    }
+
+    pub(crate) fn nanos_at(&self, instant: Instant) -> Nanos {
+        nanos_of(instant.saturating_duration_since(self.base))
+    }
+
+    pub(crate) fn instant_at(&self, nanos: Nanos) -> Instant {
+        self.base + Duration::from_nanos(nanos)
+    }
+
+    /// The deadline that lies `after` from now. Enormous durations saturate to [`NEVER`].
+    pub(crate) fn deadline_after(&self, after: Duration) -> Nanos {
+        self.now().saturating_add(nanos_of(after))
+    }
+}
+
+fn nanos_of(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
+}

@@ -1,0 +1,306 @@
+//! `Handle`: what everything inside a loop passes around, and the loop's state behind it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+
+use crate::clock::{Clock, NEVER};
+use crate::local::Locals;
+use crate::remote::Shared;
+use crate::source::SourceTable;
+use crate::task::{self, TaskKey, Tasks};
+use crate::timers::{Action, Timers};
+use crate::{Exception, Interest, JoinHandle, Ready, Remote, Source, Timeout, Token, current};
+
+type Callback = Box<dyn FnOnce()>;
+type ExceptionHandler = Rc<dyn Fn(&Handle, Exception)>;
+
+/// A loop, as seen from inside: clone it, keep it, capture it. `!Send`.
+///
+/// It does not keep the loop open: when the [`IoLoop`](crate::IoLoop) is dropped, what is added
+/// through a handle never runs.
+#[derive(Clone)]
+pub struct Handle {
+    inner: Rc<Inner>,
+}
+
+/// Everything of a loop but the poller itself.
+pub(crate) struct Inner {
+    pub(crate) registry: mio::Registry,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock: Clock,
+    pub(crate) sources: RefCell<SourceTable>,
+    pub(crate) user_handlers: RefCell<HashMap<Token, Rc<crate::handlers::Handler>>>,
+    /// Events that do not come from the kernel: the ready-again list.
+    pub(crate) again: RefCell<Vec<(Token, Ready)>>,
+    pub(crate) timers: RefCell<Timers>,
+    pub(crate) callbacks: RefCell<VecDeque<Callback>>,
+    pub(crate) tasks: RefCell<Tasks>,
+    pub(crate) ready_tasks: RefCell<VecDeque<TaskKey>>,
+    pub(crate) turn_end: RefCell<Vec<Rc<dyn TurnEnd>>>,
+    pub(crate) locals: Locals,
+    pub(crate) is_stopping: Cell<bool>,
+    pub(crate) is_closed: Cell<bool>,
+    pub(crate) exception_handler: RefCell<Option<ExceptionHandler>>,
+}
+
+/// Something that has work to do when the turn ends: a stream with corked output.
+pub trait TurnEnd {
+    /// Called once, at the end of the turn in which [`Handle::at_turn_end`] was called.
+    fn on_turn_end(&self, ioloop: &Handle);
+}
+
+impl Handle {
+    pub(crate) fn new(registry: mio::Registry, shared: Arc<Shared>, clock: Clock) -> Self {
+        let inner = Inner {
+            registry,
+            shared,
+            clock,
+            sources: RefCell::default(),
+            user_handlers: RefCell::default(),
+            again: RefCell::default(),
+            timers: RefCell::default(),
+            callbacks: RefCell::default(),
+            tasks: RefCell::default(),
+            ready_tasks: RefCell::default(),
+            turn_end: RefCell::default(),
+            locals: Locals::default(),
+            is_stopping: Cell::new(false),
+            is_closed: Cell::new(false),
+            exception_handler: RefCell::default(),
+        };
+        Self {
+            inner: Rc::new(inner),
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(crate) fn registry(&self) -> &mio::Registry {
+        &self.inner.registry
+    }
+
+    /// The loop that this thread is turning.
+    ///
+    /// # Panics
+    /// Outside of a turn: pass a handle there instead.
+    pub fn current() -> Self {
+        Self::try_current()
+            .expect("no loop is turning on this thread: pass a squall Handle instead")
+    }
+
+    /// The loop that this thread is turning, if any.
+    pub fn try_current() -> Option<Self> {
+        current::with_current(Self::clone)
+    }
+
+    /// Whether both are handles of one loop.
+    pub fn is_same_loop(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    // ---- callbacks and tasks
+
+    /// Runs `callback` in the next turn, or in this one if its callbacks have not begun; in the
+    /// order of adding. From other threads: [`Remote::add_callback`].
+    pub fn add_callback(&self, callback: impl FnOnce() + 'static) {
+        if !self.warn_if_closed("callback") {
+            self.inner
+                .callbacks
+                .borrow_mut()
+                .push_back(Box::new(callback));
+        }
+    }
+
+    /// Runs a future on the loop. It need not be `Send`.
+    pub fn spawn<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> JoinHandle<T> {
+        task::spawn(self, future)
+    }
+
+    /// Runs a future whose end nobody waits for. Costs one allocation less than
+    /// [`Self::spawn`]; a panic goes to the exception handler.
+    pub fn spawn_detached(&self, future: impl Future<Output = ()> + 'static) {
+        if !self.warn_if_closed("task") {
+            task::spawn_boxed(self, Box::pin(future));
+        }
+    }
+
+    /// Runs `future`, then `callback` with what it gave: Tornado's bridge from futures to
+    /// callbacks.
+    pub fn add_future<T: 'static>(
+        &self,
+        future: impl Future<Output = T> + 'static,
+        callback: impl FnOnce(T) + 'static,
+    ) {
+        self.spawn_detached(async move { callback(future.await) });
+    }
+
+    /// Ends `run` after the present turn; before `run`, makes it return after one turn, as in
+    /// Tornado. Stopping a stopped loop changes nothing.
+    pub fn stop(&self) {
+        self.inner.is_stopping.set(true);
+        // For a stop between turns of a loop that is run as a guest.
+        self.inner.shared.notify();
+    }
+
+    /// The handle that other threads may use.
+    pub fn remote(&self) -> Remote {
+        Remote::new(self.inner.shared.clone())
+    }
+
+    // ---- time
+
+    /// The time at the start of this turn: no system call, and the same for all that happens in
+    /// one turn. Monotonic.
+    pub fn now(&self) -> Instant {
+        self.inner.clock.instant_at(self.inner.clock.now())
+    }
+
+    /// Runs `callback` once, when `delay` has passed. Zero means the next turn. Resolution: one
+    /// millisecond, rounded up. An enormous delay never comes.
+    pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> Timeout {
+        let deadline = self.inner.clock.deadline_after(delay);
+        self.inner
+            .timers
+            .borrow_mut()
+            .add(deadline, Action::Call(Box::new(callback)))
+    }
+
+    /// Runs `callback` once, at `deadline`; if that has passed, in the next turn.
+    pub fn call_at(&self, deadline: Instant, callback: impl FnOnce() + 'static) -> Timeout {
+        let deadline = self.inner.clock.nanos_at(deadline);
+        self.inner
+            .timers
+            .borrow_mut()
+            .add(deadline, Action::Call(Box::new(callback)))
+    }
+
+    /// Takes a deadline off the loop. `false` when it has fired or was removed before.
+    pub fn remove_timeout(&self, timeout: Timeout) -> bool {
+        let removed = self.inner.timers.borrow_mut().remove(timeout);
+        removed.is_some()
+    }
+
+    // ---- sources
+
+    /// Puts a source on the loop, edge-triggered; without a descriptor it hears only of
+    /// [`Self::ready_again`] and of deadlines. The descriptor must stay open until
+    /// [`Self::deregister`].
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] for a descriptor that is on this loop already; otherwise
+    /// what the poller says.
+    pub fn register(
+        &self,
+        source: Rc<dyn Source>,
+        fd: Option<BorrowedFd<'_>>,
+        interest: Interest,
+    ) -> io::Result<Token> {
+        let token = self.inner.sources.borrow_mut().insert(source);
+        if let Some(fd) = fd {
+            let registered = self.registry().register(
+                &mut SourceFd(&fd.as_raw_fd()),
+                token.to_mio(),
+                interest.to_mio(),
+            );
+            if let Err(error) = registered {
+                let source = self.inner.sources.borrow_mut().remove(token);
+                drop(source);
+                return Err(error);
+            }
+        }
+        Ok(token)
+    }
+
+    /// Takes a source off the loop. Pass its descriptor if that stays open; one that is closed at
+    /// once needs no system call of its own.
+    pub fn deregister(&self, token: Token, fd: Option<BorrowedFd<'_>>) {
+        if let Some(fd) = fd {
+            // Fails only if the descriptor is not registered, which is what is wanted.
+            let _ = self.registry().deregister(&mut SourceFd(&fd.as_raw_fd()));
+        }
+        let source = self.inner.sources.borrow_mut().remove(token);
+        drop(source);
+    }
+
+    /// Tells a source in the next turn that it is `ready`, and keeps the loop from sleeping until
+    /// then: for one that has used its share of this turn up, and for sources without a
+    /// descriptor.
+    pub fn ready_again(&self, token: Token, ready: Ready) {
+        self.inner.again.borrow_mut().push((token, ready));
+    }
+
+    /// A deadline for a source, asleep until [`Self::set_deadline`]: when it passes, the source is
+    /// told [`Ready::DEADLINE`]. Free it with [`Self::remove_timeout`].
+    pub fn add_deadline(&self, token: Token) -> Timeout {
+        self.inner
+            .timers
+            .borrow_mut()
+            .add(NEVER, Action::Notify(token))
+    }
+
+    /// Sets a source's deadline to `after` from now, or to never. Pushing it forward is one store,
+    /// however many deadlines there are.
+    pub fn set_deadline(&self, timeout: Timeout, after: Option<Duration>) {
+        let deadline = after.map_or(NEVER, |after| self.inner.clock.deadline_after(after));
+        self.inner.timers.borrow_mut().set(timeout, deadline);
+    }
+
+    /// Calls `hook` when this turn ends.
+    pub fn at_turn_end(&self, hook: Rc<dyn TurnEnd>) {
+        self.inner.turn_end.borrow_mut().push(hook);
+    }
+
+    // ---- the rest
+
+    /// The loop's own value of type `T`, made by `make` when first asked for. It lives as long as
+    /// the loop or the last clone.
+    pub fn local<T: 'static>(&self, make: impl FnOnce() -> T) -> Rc<T> {
+        self.inner.locals.get_or_insert_with(make)
+    }
+
+    /// Replaces what happens with a panic that the loop has caught. The default logs it at level
+    /// error, target `squall::ioloop`. The handler may call [`Self::stop`].
+    pub fn set_exception_handler(&self, handler: impl Fn(&Self, Exception) + 'static) {
+        self.inner.exception_handler.replace(Some(Rc::new(handler)));
+    }
+
+    pub(crate) fn report(&self, exception: Exception) {
+        let handler = self.inner.exception_handler.borrow().clone();
+        match handler {
+            Some(handler) => handler(self, exception),
+            None => tracing::error!(
+                target: "squall::ioloop",
+                origin = ?exception.origin,
+                "uncaught panic: {}",
+                exception.message()
+            ),
+        }
+    }
+
+    fn warn_if_closed(&self, what: &str) -> bool {
+        let is_closed = self.inner.is_closed.get();
+        if is_closed {
+            tracing::warn!(target: "squall::ioloop", "a {what} was added to a closed loop and dropped");
+        }
+        is_closed
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("is_closed", &self.inner.is_closed.get())
+            .finish_non_exhaustive()
+    }
+}

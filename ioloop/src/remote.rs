@@ -1,0 +1,161 @@
+//! The only part of a loop that other threads may touch: a queue and a doorbell.
+//!
+//! A wake costs at most one write and never a read. The loop says when it goes to sleep, and only
+//! a sleeping loop is rung; a thousand posts to a busy loop cost no system call at all.
+//!
+//! ```text
+//!            poster: AWAKE|NOTIFIED -> NOTIFIED        no system call
+//!            poster: ASLEEP         -> NOTIFIED        one write
+//!   loop before it sleeps: AWAKE -> ASLEEP, or NOTIFIED: do not sleep
+//!   loop after it slept:   any   -> AWAKE, and takes the queue if it was NOTIFIED
+//! ```
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::Closed;
+use crate::task::TaskKey;
+
+/// Posts to a loop from any thread.
+///
+/// ```
+/// use squall_ioloop::IoLoop;
+///
+/// let ioloop = IoLoop::new()?;
+/// let remote = ioloop.remote();
+/// let handle = std::thread::spawn(move || {
+///     remote.add_callback(|ioloop| ioloop.stop()).expect("the loop is there");
+/// });
+/// ioloop.run()?; // until the other thread stops it
+/// # handle.join().unwrap();
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone)]
+pub struct Remote {
+    shared: Arc<Shared>,
+}
+
+impl Remote {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Runs `callback` on the loop, in a later turn, in the order of posting. Tornado's
+    /// `add_callback`, as other threads may use it. The queue has no bound of its own.
+    ///
+    /// # Errors
+    /// [`Closed`] when the loop was dropped; Tornado drops the callback silently there.
+    pub fn add_callback(
+        &self,
+        callback: impl FnOnce(&crate::Handle) + Send + 'static,
+    ) -> Result<(), Closed> {
+        self.shared.post(Post::Call(Box::new(callback)))
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").finish_non_exhaustive()
+    }
+}
+
+pub(crate) enum Post {
+    Call(Box<dyn FnOnce(&crate::Handle) + Send>),
+    Wake(TaskKey),
+}
+
+pub(crate) struct Shared {
+    state: AtomicU8,
+    queue: Mutex<Queue>,
+    bell: mio::Waker,
+}
+
+#[derive(Default)]
+struct Queue {
+    posts: Vec<Post>,
+    is_closed: bool,
+}
+
+const AWAKE: u8 = 0;
+const ASLEEP: u8 = 1;
+const NOTIFIED: u8 = 2;
+
+impl Shared {
+    pub(crate) fn new(bell: mio::Waker) -> Self {
+        Self {
+            state: AtomicU8::new(AWAKE),
+            queue: Mutex::default(),
+            bell,
+        }
+    }
+
+    pub(crate) fn post(&self, post: Post) -> Result<(), Closed> {
+        {
+            let mut queue = self.queue();
+            if queue.is_closed {
+                return Err(Closed);
+            }
+            queue.posts.push(post);
+        }
+        self.notify();
+        Ok(())
+    }
+
+    /// Rings if the loop sleeps; otherwise leaves word.
+    pub(crate) fn notify(&self) {
+        if self.state.swap(NOTIFIED, Ordering::SeqCst) == ASLEEP {
+            // A full eventfd counter still wakes; any other failure means that the loop is gone.
+            let _ = self.bell.wake();
+        }
+    }
+
+    /// Whether the loop may block now. From here on a post rings the bell.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.state
+            .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
+    }
+
+    /// Whether something was posted since the loop last looked.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == NOTIFIED
+    }
+
+    /// Back from the poll: takes what was posted meanwhile into `posts`.
+    pub(crate) fn wake_up(&self, posts: &mut Vec<Post>) {
+        // Posts come before their notice, so without a notice there is nothing to look for, and
+        // a busy loop takes neither the lock nor the cache line.
+        if self.state.load(Ordering::Relaxed) == AWAKE {
+            return;
+        }
+        if self.state.swap(AWAKE, Ordering::SeqCst) == NOTIFIED {
+            posts.append(&mut self.queue().posts);
+        }
+    }
+
+    /// Refuses posts from now on and drops those that wait.
+    pub(crate) fn close(&self) {
+        let dropped = {
+            let mut queue = self.queue();
+            queue.is_closed = true;
+            std::mem::take(&mut queue.posts)
+        };
+        drop(dropped);
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // No code of others runs under the lock, so a poisoned queue is a whole queue.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    fn assert_send_sync<T: Send + Sync>() {}
+
+    #[test]
+    fn the_remote_handle_crosses_threads() {
+        assert_send_sync::<super::Remote>();
+    }
+}

@@ -1,0 +1,364 @@
+//! Tasks: `!Send` futures, polled when woken.
+//!
+//! A waker is an ordinary `Arc`, without unsafe code. On the loop's own thread it pushes onto the
+//! ready queue; from elsewhere it posts through [`Shared`]. A task is taken out of its slot while
+//! it is polled, so it may spawn, wake or abort anything, itself included.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::remote::{Post, Shared};
+use crate::{Exception, Handle, JoinError, Origin, current, exception};
+
+pub(crate) type BoxedFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Names a task: a slot and its generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TaskKey {
+    slot: u32,
+    generation: u32,
+}
+
+/// Slots with generations, as for the sources.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+struct Slot {
+    generation: u32,
+    state: State,
+}
+
+enum State {
+    Free,
+    /// Being polled: the task is on the stack of [`run`].
+    Running,
+    Waiting(Task),
+}
+
+struct Task {
+    future: BoxedFuture,
+    waker: Waker,
+    /// The same as `waker`, with its type: to lower the flag.
+    flag: Arc<TaskWaker>,
+}
+
+impl Tasks {
+    fn insert(&mut self, make: impl FnOnce(TaskKey) -> Task) -> TaskKey {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                generation: 0,
+                state: State::Free,
+            });
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 tasks")
+        });
+        let entry = &mut self.slots[slot as usize];
+        let key = TaskKey {
+            slot,
+            generation: entry.generation,
+        };
+        entry.state = State::Waiting(make(key));
+        key
+    }
+
+    fn take(&mut self, key: TaskKey) -> Option<Task> {
+        let slot = self.slots.get_mut(key.slot as usize)?;
+        if slot.generation != key.generation || !matches!(slot.state, State::Waiting(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut slot.state, State::Running) {
+            State::Waiting(task) => Some(task),
+            State::Free | State::Running => None,
+        }
+    }
+
+    /// Back into the slot, unless the task was aborted while it ran: then it is handed back, to be
+    /// dropped when nothing is borrowed.
+    fn put_back(&mut self, key: TaskKey, task: Task) -> Option<Task> {
+        let slot = &mut self.slots[key.slot as usize];
+        if slot.generation != key.generation {
+            return Some(task);
+        }
+        slot.state = State::Waiting(task);
+        None
+    }
+
+    /// Ends a task. What waited in the slot is handed out, to be dropped when nothing is borrowed.
+    fn remove(&mut self, key: TaskKey) -> Option<Task> {
+        let slot = self.slots.get_mut(key.slot as usize)?;
+        if slot.generation != key.generation {
+            return None;
+        }
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.slot);
+        match std::mem::replace(&mut slot.state, State::Free) {
+            State::Waiting(task) => Some(task),
+            State::Running | State::Free => None,
+        }
+    }
+
+    /// Empties the table, for a loop that closes.
+    pub(crate) fn take_all(&mut self) -> Vec<BoxedFuture> {
+        let is_taken = |slot: &Slot| !matches!(slot.state, State::Free);
+        let key = |(slot, entry): (usize, &Slot)| TaskKey {
+            slot: slot as u32,
+            generation: entry.generation,
+        };
+        let keys: Vec<_> = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| is_taken(slot))
+            .map(key)
+            .collect();
+        keys.into_iter()
+            .filter_map(|key| self.remove(key))
+            .map(|task| task.future)
+            .collect()
+    }
+}
+
+/// Puts a future on the loop, to be polled first in the next step for tasks.
+pub(crate) fn spawn_boxed(handle: &Handle, future: BoxedFuture) -> TaskKey {
+    let inner = handle.inner();
+    let key = inner.tasks.borrow_mut().insert(|key| {
+        let flag = Arc::new(TaskWaker {
+            key,
+            is_queued: AtomicBool::new(true),
+            shared: inner.shared.clone(),
+        });
+        Task {
+            future,
+            waker: Waker::from(flag.clone()),
+            flag,
+        }
+    });
+    inner.ready_tasks.borrow_mut().push_back(key);
+    key
+}
+
+/// Polls one task.
+pub(crate) fn run(handle: &Handle, key: TaskKey) {
+    let inner = handle.inner();
+    let taken = inner.tasks.borrow_mut().take(key);
+    let Some(mut task) = taken else { return };
+    // Lowered before the poll: a wake during it must queue the task again.
+    task.flag.is_queued.store(false, Ordering::Release);
+    let poll = || {
+        task.future
+            .as_mut()
+            .poll(&mut Context::from_waker(&task.waker))
+    };
+    let polled = exception::catch(poll);
+    let over = if let Ok(Poll::Pending) = polled {
+        inner.tasks.borrow_mut().put_back(key, task)
+    } else {
+        inner.tasks.borrow_mut().remove(key);
+        Some(task)
+    };
+    // Destructors are the user's code too.
+    for payload in [polled.err(), exception::catch(|| drop(over)).err()]
+        .into_iter()
+        .flatten()
+    {
+        handle.report(Exception {
+            origin: Origin::Task,
+            payload,
+        });
+    }
+}
+
+struct TaskWaker {
+    key: TaskKey,
+    /// Whether the task is in the ready queue, or on its way there.
+    is_queued: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.is_queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let is_local = current::with_current(|handle| {
+            let is_ours = Arc::ptr_eq(&handle.inner().shared, &self.shared);
+            if is_ours {
+                handle.inner().ready_tasks.borrow_mut().push_back(self.key);
+            }
+            is_ours
+        });
+        if is_local != Some(true) {
+            // A loop that is closed has no tasks left to wake.
+            let _ = self.shared.post(Post::Wake(self.key));
+        }
+    }
+}
+
+/// Waits for a task's result, or ends the task.
+///
+/// Dropping the handle lets the task go on; then a panic of it goes to the loop's exception
+/// handler.
+///
+/// ```
+/// use squall_ioloop::{IoLoop, JoinError};
+///
+/// let ioloop = IoLoop::new()?;
+/// let task = ioloop.spawn(async { 6 * 7 });
+/// let never = ioloop.spawn(std::future::pending::<()>());
+/// never.abort();
+/// ioloop.run_until(async {
+///     assert_eq!(task.await.unwrap(), 42);
+///     assert!(matches!(never.await, Err(JoinError::Aborted)));
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[must_use = "dropping the handle detaches the task; use `spawn_detached` to say so"]
+pub struct JoinHandle<T> {
+    key: TaskKey,
+    handle: Handle,
+    join: Rc<RefCell<Join<T>>>,
+}
+
+enum Join<T> {
+    Running(Option<Waker>),
+    Finished(Result<T, JoinError>),
+    Taken,
+}
+
+impl<T> Join<T> {
+    fn finish(join: &RefCell<Self>, result: Result<T, JoinError>) {
+        let before = join.replace(Self::Finished(result));
+        if let Self::Running(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+}
+
+/// Lives inside the task. Dropped before the task has finished, it says so.
+struct Finisher<T> {
+    join: Rc<RefCell<Join<T>>>,
+}
+
+impl<T> Drop for Finisher<T> {
+    fn drop(&mut self) {
+        let is_running = matches!(*self.join.borrow(), Join::Running(_));
+        if is_running {
+            Join::finish(&self.join, Err(JoinError::Aborted));
+        }
+    }
+}
+
+pub(crate) fn spawn<T: 'static>(
+    handle: &Handle,
+    future: impl Future<Output = T> + 'static,
+) -> JoinHandle<T> {
+    let join = Rc::new(RefCell::new(Join::Running(None)));
+    let finisher = Finisher { join: join.clone() };
+    let reporter = handle.clone();
+    let key = spawn_boxed(
+        handle,
+        Box::pin(async move {
+            let finisher = finisher;
+            match catch_in_poll(future).await {
+                Ok(value) => Join::finish(&finisher.join, Ok(value)),
+                // Nobody waits: the panic must not be lost.
+                Err(payload) if Rc::strong_count(&finisher.join) == 1 => {
+                    reporter.report(Exception {
+                        origin: Origin::Task,
+                        payload,
+                    });
+                }
+                Err(payload) => Join::finish(&finisher.join, Err(JoinError::Panicked(payload))),
+            }
+        }),
+    );
+    JoinHandle {
+        key,
+        handle: handle.clone(),
+        join,
+    }
+}
+
+async fn catch_in_poll<T>(
+    future: impl Future<Output = T>,
+) -> Result<T, Box<dyn std::any::Any + Send>> {
+    let mut future = pin!(future);
+    std::future::poll_fn(
+        move |cx| match exception::catch(|| future.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+            Err(payload) => Poll::Ready(Err(payload)),
+        },
+    )
+    .await
+}
+
+impl<T> JoinHandle<T> {
+    /// Ends the task: its future is dropped now, or, if the task calls this on itself, when it
+    /// next waits. A task that has finished keeps its result.
+    pub fn abort(&self) {
+        let aborted = self.handle.inner().tasks.borrow_mut().remove(self.key);
+        drop(aborted);
+    }
+
+    /// Whether there is a result, or was one.
+    pub fn is_finished(&self) -> bool {
+        !matches!(*self.join.borrow(), Join::Running(_))
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    /// # Panics
+    /// When polled again after it was ready.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut join = self.join.borrow_mut();
+        match &mut *join {
+            Join::Running(waker) => {
+                *waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Join::Taken => panic!("JoinHandle polled after it was ready"),
+            Join::Finished(_) => match std::mem::replace(&mut *join, Join::Taken) {
+                Join::Finished(result) => Poll::Ready(result),
+                Join::Running(_) | Join::Taken => unreachable!("matched above"),
+            },
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("task", &self.key.slot)
+            .field("is_finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Lets everything else of this turn, and the next turn's descriptors, go first.
+pub async fn yield_now() {
+    let mut has_yielded = false;
+    std::future::poll_fn(|cx| {
+        if has_yielded {
+            return Poll::Ready(());
+        }
+        has_yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
