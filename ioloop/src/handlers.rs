@@ -77,14 +77,16 @@ impl Handle {
     ///
     /// ```
     /// use squall_ioloop::{Interest, IoLoop};
-    /// use std::{cell::Cell, io::{Read, Write}, os::unix::net::UnixStream, rc::Rc};
+    /// use std::{io::{Read, Write}, os::unix::net::UnixStream, rc::Rc};
     ///
     /// let ioloop = IoLoop::new()?;
-    /// let (mut ours, mut theirs) = UnixStream::pair()?;
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Rc::new(ours);
+    /// let reader = ours.clone();
     /// theirs.write_all(b"hi")?;
-    /// ioloop.add_handler(&ours.try_clone()?, Interest::Read, move |ioloop, _ready| {
+    /// ioloop.add_handler(&*ours, Interest::Read, move |ioloop, _ready| {
     ///     let mut byte = [0];
-    ///     ours.read_exact(&mut byte).unwrap(); // one byte a turn; the rest is reported again
+    ///     (&*reader).read_exact(&mut byte).unwrap(); // one byte; the rest is reported again
     ///     if byte == *b"i" {
     ///         ioloop.stop();
     ///     }

@@ -1,1 +1,8 @@
 //! Squall's web layer: Application, routing, RequestHandler and WebSocketHandler.
+#![forbid(unsafe_code)]
+
+mod captures;
+mod pattern;
+
+pub use captures::{ARGUMENTS_MAX, Captures};
+pub use pattern::{Pattern, PatternError, PatternFault, ReverseError};
