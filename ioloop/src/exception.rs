@@ -14,7 +14,7 @@ pub enum Origin {
     Task,
     /// A handler of `add_handler`, or another source.
     Source,
-    /// A hook at the end of a turn.
+    /// A source at the end of a turn.
     TurnEnd,
 }
 

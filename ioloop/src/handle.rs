@@ -45,17 +45,11 @@ pub(crate) struct Inner {
     pub(crate) callbacks: RefCell<VecDeque<Callback>>,
     pub(crate) tasks: RefCell<Tasks>,
     pub(crate) ready_tasks: RefCell<VecDeque<TaskKey>>,
-    pub(crate) turn_end: RefCell<Vec<Rc<dyn TurnEnd>>>,
+    pub(crate) turn_end: RefCell<Vec<Token>>,
     pub(crate) locals: Locals,
     pub(crate) is_stopping: Cell<bool>,
     pub(crate) is_closed: Cell<bool>,
     pub(crate) exception_handler: RefCell<Option<ExceptionHandler>>,
-}
-
-/// Something that has work to do when the turn ends: a stream with corked output.
-pub trait TurnEnd {
-    /// Called once, at the end of the turn in which [`Handle::at_turn_end`] was called.
-    fn on_turn_end(&self, ioloop: &Handle);
 }
 
 impl Handle {
@@ -256,9 +250,9 @@ impl Handle {
         self.inner.timers.borrow_mut().set(timeout, deadline);
     }
 
-    /// Calls `hook` when this turn ends.
-    pub fn at_turn_end(&self, hook: Rc<dyn TurnEnd>) {
-        self.inner.turn_end.borrow_mut().push(hook);
+    /// Calls the source's [`Source::on_turn_end`] when this turn ends; asked twice, twice.
+    pub fn at_turn_end(&self, token: Token) {
+        self.inner.turn_end.borrow_mut().push(token);
     }
 
     // ---- the rest

@@ -336,18 +336,20 @@ impl IoLoop {
 
     fn end_turn(&self) {
         let inner = self.handle.inner();
-        let count = inner.turn_end.borrow().len();
-        if count == 0 {
+        if inner.turn_end.borrow().is_empty() {
             return;
         }
-        let mut hooks = inner.turn_end.take();
-        for hook in hooks.drain(..) {
-            self.guard(Origin::TurnEnd, || hook.on_turn_end(&self.handle));
+        let mut tokens = inner.turn_end.take();
+        for token in tokens.drain(..) {
+            let source = inner.sources.borrow().get(token).map(Rc::clone);
+            if let Some(source) = source {
+                self.guard(Origin::TurnEnd, || source.on_turn_end(&self.handle));
+            }
         }
-        // Its memory is kept, behind what the hooks may have added.
+        // Its memory is kept, behind what the sources may have added.
         let mut added = inner.turn_end.borrow_mut();
-        hooks.append(&mut added);
-        *added = hooks;
+        tokens.append(&mut added);
+        *added = tokens;
     }
 
     /// Runs code of others. A panic costs what panicked and nothing else.
@@ -414,7 +416,6 @@ impl Drop for IoLoop {
             let timers = inner.timers.borrow_mut().take_all();
             let handlers = inner.user_handlers.take();
             let sources = inner.sources.borrow_mut().take_all();
-            let hooks = inner.turn_end.take();
             let locals = inner.locals.take_all();
             let is_done = tasks.is_empty()
                 && callbacks.is_empty()
@@ -422,7 +423,7 @@ impl Drop for IoLoop {
                 && sources.is_empty()
                 && locals.is_empty();
             // In this order: tasks own streams, streams are sources, and both use locals.
-            drop((tasks, callbacks, timers, handlers, hooks, sources, locals));
+            drop((tasks, callbacks, timers, handlers, sources, locals));
             if is_done {
                 break;
             }

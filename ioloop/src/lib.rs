@@ -62,7 +62,7 @@ mod timers;
 pub use builder::Builder;
 pub use error::{Closed, JoinError, Stopped, TimedOut};
 pub use exception::{Exception, Origin};
-pub use handle::{Handle, TurnEnd};
+pub use handle::Handle;
 pub use handlers::HandlerId;
 pub use ioloop::IoLoop;
 pub use remote::Remote;

@@ -130,6 +130,12 @@ pub trait Source {
     /// Called by the loop, at most once per turn and event. The table is not borrowed meanwhile:
     /// the source may remove itself or any other.
     fn on_ready(&self, ioloop: &Handle, ready: Ready);
+
+    /// Called at the end of a turn in which [`Handle::at_turn_end`] asked for it: where output that
+    /// was corked for the turn leaves.
+    fn on_turn_end(&self, ioloop: &Handle) {
+        let _ = ioloop;
+    }
 }
 
 /// Names one registration: a slot of the table and its generation.
