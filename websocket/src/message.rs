@@ -1,0 +1,180 @@
+//! Messages (RFC 6455 §5.4, §5.6): what an application says, and how it is put together again.
+//!
+//! [`Message`] is what goes out. The assembly is where a message grows that did not arrive whole in
+//! one piece of input: its frames were many, or the input ended inside its only one. It owns the
+//! single allocation a connection's receiving side ever makes. Which frames may follow which, and
+//! how much they may claim, is decided in `protocol.rs`, its only caller.
+
+use crate::error::{Error, PeerFault};
+use crate::protocol::Event;
+use crate::utf8::Incremental;
+
+/// A message to be sent.
+///
+/// ```
+/// use squall_websocket::{Message, encode_message};
+///
+/// let mut out = Vec::new();
+/// encode_message(&mut out, Message::from("hi"), None);
+/// encode_message(&mut out, Message::Binary(&[1]), None);
+/// assert_eq!(out, b"\x81\x02hi\x82\x01\x01");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Text; `str` keeps it UTF-8, as §5.6 requires.
+    Text(&'a str),
+    /// Bytes whose meaning only the application knows.
+    Binary(&'a [u8]),
+}
+
+impl<'a> Message<'a> {
+    /// Whether the message is text or binary.
+    #[must_use]
+    pub fn kind(&self) -> MessageKind {
+        match self {
+            Self::Text(_) => MessageKind::Text,
+            Self::Binary(_) => MessageKind::Binary,
+        }
+    }
+
+    /// The bytes that go on the wire.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Message<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Message<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+/// The two kinds of message (§5.6).
+///
+/// ```
+/// use squall_websocket::{Message, MessageKind};
+///
+/// assert_eq!(Message::from("hi").kind(), MessageKind::Text);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// UTF-8.
+    Text,
+    /// Anything.
+    Binary,
+}
+
+/// A message in pieces. Idle, it owns no memory.
+#[derive(Debug, Default)]
+pub(crate) struct Assembly {
+    /// Whether a message is being put together. If not, the content was delivered, and only waits
+    /// for its memory to be used again or given back.
+    is_open: bool,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Text(String, Incremental),
+    Binary(Vec<u8>),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Binary(Vec::new())
+    }
+}
+
+impl Assembly {
+    /// Whether a message has begun and not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Bytes taken in for the message that is open; zero when none is.
+    pub(crate) fn len(&self) -> usize {
+        match &self.content {
+            _ if !self.is_open => 0,
+            Content::Text(text, utf8) => text.len() + utf8.open_len(),
+            Content::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Begins a message, in the memory of the one before if that was not given back.
+    pub(crate) fn begin(&mut self, kind: MessageKind) {
+        let mut memory = match std::mem::take(&mut self.content) {
+            Content::Text(text, _) => text.into_bytes(),
+            Content::Binary(bytes) => bytes,
+        };
+        memory.clear();
+        self.content = match kind {
+            // No bytes are always UTF-8: this only turns the empty Vec into an empty String.
+            MessageKind::Text => Content::Text(
+                String::from_utf8(memory).unwrap_or_default(),
+                Incremental::default(),
+            ),
+            MessageKind::Binary => Content::Binary(memory),
+        };
+        self.is_open = true;
+    }
+
+    /// Takes in a piece. `bytes_max` is what the message can at most become, and at least what it
+    /// is with this piece.
+    pub(crate) fn push(&mut self, piece: &[u8], bytes_max: usize) -> Result<(), Error> {
+        match &mut self.content {
+            Content::Text(text, utf8) => {
+                text.reserve_exact(room(text.len(), text.capacity(), piece.len(), bytes_max));
+                utf8.push(piece, text).map_err(|_| PeerFault::InvalidUtf8)?;
+            }
+            Content::Binary(bytes) => {
+                bytes.reserve_exact(room(bytes.len(), bytes.capacity(), piece.len(), bytes_max));
+                bytes.extend_from_slice(piece);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the message: it can be lent now. Text must not end inside a character (§8.1).
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        if let Content::Text(_, utf8) = &self.content {
+            utf8.finish().map_err(|_| PeerFault::InvalidUtf8)?;
+        }
+        self.is_open = false;
+        Ok(())
+    }
+
+    /// Lends the message that ended.
+    pub(crate) fn event(&self) -> Event<'_> {
+        match &self.content {
+            Content::Text(text, _) => Event::Text(text),
+            Content::Binary(bytes) => Event::Binary(bytes),
+        }
+    }
+
+    /// Gives the memory back, unless a message is open.
+    pub(crate) fn release(&mut self) {
+        if !self.is_open {
+            self.content = Content::default();
+        }
+    }
+}
+
+/// How much to reserve for a piece: nothing if it fits; else twice the capacity, so that growing is
+/// cheap, but never more than the message can become. A claimed length alone reserves nothing.
+fn room(len: usize, capacity: usize, piece: usize, bytes_max: usize) -> usize {
+    let needed = len + piece;
+    if needed <= capacity {
+        return 0;
+    }
+    capacity.saturating_mul(2).min(bytes_max).max(needed) - len
+}

@@ -1,0 +1,339 @@
+//! The machine: bytes of a peer in, events out (RFC 6455 §5.4-§5.6, §6.2, §7).
+//!
+//! Here frames become messages: which may follow which, how large they may become, what is lent
+//! from the input and what must be assembled, and how far the closing handshake has come. Headers
+//! are read in `frame.rs`, pieces are joined in `message.rs`, frames are written in `encode.rs`.
+//! Called by the connection, which reads and writes; it answers Pings and decides when to close.
+//!
+//! ```text
+//!                  +----------------- Header <-----------------+
+//!    whole frame   |                    | frame cut by the     | payload complete
+//!    in the input: |                    | input, or one of     |
+//!    lent as it is v                    v several              |
+//!                Event               Payload ------------------+--> Event, if it was the last
+//! ```
+//!
+//! # Where permessage-deflate goes (RFC 7692)
+//! Between unmasking and the assembly. A negotiated extension makes `frame.rs` let RSV1 through on
+//! the first frame of a message; such a message is never lent from the input: `payload` inflates
+//! each piece before `Assembly::push`, and the check of claimed lengths is repeated on inflated
+//! ones. Control frames never pass there. On the way out, a message is deflated before it is
+//! framed.
+
+use std::ops::Range;
+
+use crate::close::CloseFrame;
+use crate::config::Limits;
+use crate::encode::encode_close;
+use crate::error::{Error, LimitFault, PeerFault};
+use crate::frame::{FrameHeader, Opcode, Role};
+use crate::mask::{MaskingKey, mask};
+use crate::message::{Assembly, MessageKind};
+
+/// What a peer said. Everything is lent: from the input, or from the assembly if it came in pieces.
+///
+/// ```
+/// use squall_websocket::{Event, Message};
+///
+/// fn echo<'a>(event: &Event<'a>) -> Option<Message<'a>> {
+///     match event {
+///         Event::Text(text) => Some(Message::Text(text)),
+///         Event::Binary(bytes) => Some(Message::Binary(bytes)),
+///         Event::Ping(_) | Event::Pong(_) | Event::Close(_) => None,
+///     }
+/// }
+/// assert_eq!(echo(&Event::Text("hi")), Some(Message::Text("hi")));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A whole text message.
+    Text(&'a str),
+    /// A whole binary message.
+    Binary(&'a [u8]),
+    /// To be answered with a Pong of the same payload, unless a Close was sent (§5.5.2).
+    Ping(&'a [u8]),
+    /// An answer to a Ping, or a heartbeat.
+    Pong(&'a [u8]),
+    /// The peer sends nothing more. To be answered with a Close, unless one was sent (§5.5.1).
+    Close(Option<CloseFrame<'a>>),
+}
+
+/// How far the closing handshake has come (§7.1).
+///
+/// ```
+/// use squall_websocket::{CloseCode, Closing, Limits, Protocol, Role};
+///
+/// let mut server = Protocol::new(Role::Server, Limits::default());
+/// let mut out = Vec::new();
+/// server.close(&mut out, Some(CloseCode::NORMAL.into()), None);
+/// assert_eq!(server.closing(), Closing::Sent);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Messages go both ways.
+    Open,
+    /// Our Close is out. Messages of the peer still come, until its own Close.
+    Sent,
+    /// The peer's side is over: its Close came, or it broke the protocol. Our Close is due.
+    Received,
+    /// Both sides are over. TCP may be closed, by the server first (§7.1.1).
+    Complete,
+}
+
+impl Closing {
+    fn after_sent(self) -> Self {
+        match self {
+            Self::Open | Self::Sent => Self::Sent,
+            Self::Received | Self::Complete => Self::Complete,
+        }
+    }
+
+    fn after_received(self) -> Self {
+        match self {
+            Self::Open | Self::Received => Self::Received,
+            Self::Sent | Self::Complete => Self::Complete,
+        }
+    }
+}
+
+/// One end of a WebSocket, without its socket.
+///
+/// ```
+/// use squall_websocket::{CloseCode, CloseFrame, Event, Limits, Protocol, Role};
+///
+/// # fn main() -> Result<(), squall_websocket::Error> {
+/// let mut server = Protocol::new(Role::Server, Limits::default());
+/// let mut client = Protocol::new(Role::Client, Limits::default());
+/// let mut wire = Vec::new();
+///
+/// server.close(&mut wire, Some(CloseFrame::new(CloseCode::GOING_AWAY, "restart")?), None);
+/// let (used, event) = client.receive(&mut wire)?;
+/// let Some(Event::Close(Some(frame))) = event else { panic!("not a Close") };
+/// assert_eq!((used, frame.code(), frame.reason()), (11, CloseCode::GOING_AWAY, "restart"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Protocol {
+    role: Role,
+    closing: Closing,
+    limits: Limits,
+    /// The data frame we are inside of; `None` before a header.
+    payload: Option<Payload>,
+    assembly: Assembly,
+}
+
+/// A data frame whose header was used up and whose payload is still coming.
+#[derive(Clone, Copy, Debug)]
+struct Payload {
+    fin: bool,
+    key: Option<MaskingKey>,
+    taken: usize,
+    left: usize,
+}
+
+/// What one step found, without borrowing it: a step changes the machine, lending must not.
+enum Found {
+    Nothing,
+    /// A whole frame, unmasked, at this place of the input.
+    Frame(Opcode, Range<usize>),
+    /// A whole message, in the assembly.
+    Message,
+}
+
+impl Protocol {
+    /// A connection just opened.
+    #[must_use]
+    pub fn new(role: Role, limits: Limits) -> Self {
+        Self {
+            role,
+            closing: Closing::Open,
+            limits,
+            payload: None,
+            assembly: Assembly::default(),
+        }
+    }
+
+    /// How far the closing handshake has come.
+    #[must_use]
+    pub fn closing(&self) -> Closing {
+        self.closing
+    }
+
+    /// Whether frames may still be sent: after a Close, none may (§5.5.1).
+    #[must_use]
+    pub fn may_send(&self) -> bool {
+        matches!(self.closing, Closing::Open | Closing::Received)
+    }
+
+    /// Reads from the front of `input`, which it may unmask in place: the bytes used, and at most
+    /// one event.
+    ///
+    /// Call it again with the rest as long as it makes progress, that is, until it gives
+    /// `(0, None)`: then it needs more input, following what is left (at most 130 bytes: a header,
+    /// or a control frame not yet whole), and all memory of messages delivered has been given back.
+    ///
+    /// After a Close or an error the peer is not listened to any more (§5.5.1, §7.1.7): input is
+    /// used up and means nothing. An error is given once; answer it with
+    /// [`close`](Self::close) and [`Error::close_code`].
+    pub fn receive<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+    ) -> Result<(usize, Option<Event<'a>>), Error> {
+        if matches!(self.closing, Closing::Received | Closing::Complete) {
+            return Ok((input.len(), None));
+        }
+        let step = match self.payload {
+            None => self.header(input),
+            Some(payload) => self.payload(payload, input),
+        };
+        let result = match step {
+            Ok((used, Found::Nothing)) => return Ok((used, None)),
+            Ok((used, Found::Message)) => return Ok((used, Some(self.assembly.event()))),
+            Ok((used, Found::Frame(opcode, payload))) => {
+                lend(opcode, &input[payload]).map(|event| (used, Some(event)))
+            }
+            Err(error) => Err(error),
+        };
+        if matches!(result, Err(_) | Ok((_, Some(Event::Close(_))))) {
+            self.hang_up();
+        }
+        result
+    }
+
+    /// Appends a Close frame, the first time; says whether it did.
+    ///
+    /// To answer the peer's Close, repeat its code (§5.5.1); to answer an error, give the error's.
+    pub fn close(
+        &mut self,
+        out: &mut Vec<u8>,
+        frame: Option<CloseFrame<'_>>,
+        key: Option<MaskingKey>,
+    ) -> bool {
+        if !self.may_send() {
+            return false;
+        }
+        encode_close(out, frame, key);
+        self.closing = self.closing.after_sent();
+        true
+    }
+
+    /// Reads a header and, as far as it is here, its payload.
+    fn header(&mut self, input: &mut [u8]) -> Result<(usize, Found), Error> {
+        let Some((header, start)) = FrameHeader::decode(input, self.role)? else {
+            self.assembly.release();
+            return Ok((0, Found::Nothing));
+        };
+        let available = (input.len() - start) as u64;
+        let is_here = header.length <= available;
+        if header.opcode.is_control() {
+            // At most 125 bytes: cheaper left to the caller's buffer than given one here.
+            if !is_here {
+                self.assembly.release();
+                return Ok((0, Found::Nothing));
+            }
+        } else {
+            self.check_sequence(header.opcode)?;
+            self.check_limits(header.length)?;
+        }
+        // No larger than the input, or than a limit: it fits.
+        let length = header.length as usize;
+
+        let is_message = header.fin && header.opcode != Opcode::Continuation;
+        if is_message && is_here {
+            let payload = start..start + length;
+            if let Some(key) = header.key {
+                mask(&mut input[payload.clone()], key, 0);
+            }
+            return Ok((payload.end, Found::Frame(header.opcode, payload)));
+        }
+
+        match header.opcode {
+            Opcode::Text => self.assembly.begin(MessageKind::Text),
+            Opcode::Binary => self.assembly.begin(MessageKind::Binary),
+            _ => {}
+        }
+        let payload = Payload {
+            fin: header.fin,
+            key: header.key,
+            taken: 0,
+            left: length,
+        };
+        let (used, found) = self.payload(payload, &mut input[start..])?;
+        Ok((start + used, found))
+    }
+
+    /// Takes what is here of a data frame's payload into the assembly.
+    fn payload(&mut self, mut payload: Payload, input: &mut [u8]) -> Result<(usize, Found), Error> {
+        let used = payload.left.min(input.len());
+        let piece = &mut input[..used];
+        if let Some(key) = payload.key {
+            mask(piece, key, payload.taken);
+        }
+        let bytes_max = if payload.fin {
+            self.assembly.len() + payload.left
+        } else {
+            self.limits.message_bytes_max
+        };
+        self.assembly.push(piece, bytes_max)?;
+        payload.taken += used;
+        payload.left -= used;
+
+        if payload.left > 0 {
+            self.payload = Some(payload);
+            return Ok((used, Found::Nothing));
+        }
+        self.payload = None;
+        if !payload.fin {
+            return Ok((used, Found::Nothing));
+        }
+        self.assembly.finish()?;
+        Ok((used, Found::Message))
+    }
+
+    /// §5.4: a continuation continues something; fragments of two messages do not mix.
+    fn check_sequence(&self, opcode: Opcode) -> Result<(), Error> {
+        match (opcode, self.assembly.is_open()) {
+            (Opcode::Continuation, false) => Err(PeerFault::UnexpectedContinuation.into()),
+            (Opcode::Text | Opcode::Binary, true) => Err(PeerFault::InterruptedMessage.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// §10.4: refuses a claim at once, before any of what it claims has come.
+    fn check_limits(&self, length: u64) -> Result<(), Error> {
+        if length > self.limits.frame_bytes_max as u64 {
+            return Err(LimitFault::FrameBytes.into());
+        }
+        let room = self
+            .limits
+            .message_bytes_max
+            .saturating_sub(self.assembly.len());
+        if length > room as u64 {
+            return Err(LimitFault::MessageBytes.into());
+        }
+        Ok(())
+    }
+
+    /// The peer's side is over: nothing of it will be used any more.
+    fn hang_up(&mut self) {
+        self.closing = self.closing.after_received();
+        self.payload = None;
+        self.assembly = Assembly::default();
+    }
+}
+
+/// Lends a frame that was whole in the input.
+fn lend(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, Error> {
+    Ok(match opcode {
+        Opcode::Text => {
+            // §8.1: text that is not UTF-8 fails the connection.
+            Event::Text(simdutf8::basic::from_utf8(payload).map_err(|_| PeerFault::InvalidUtf8)?)
+        }
+        Opcode::Ping => Event::Ping(payload),
+        Opcode::Pong => Event::Pong(payload),
+        Opcode::Close => Event::Close(CloseFrame::decode(payload)?),
+        // A continuation is never whole by itself; `header` sends it to the assembly.
+        Opcode::Binary | Opcode::Continuation => Event::Binary(payload),
+    })
+}
