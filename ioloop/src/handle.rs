@@ -47,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) ready_tasks: RefCell<VecDeque<TaskKey>>,
     pub(crate) turn_end: RefCell<Vec<Token>>,
     pub(crate) locals: Locals,
+    pub(crate) turns: Cell<u64>,
     pub(crate) is_stopping: Cell<bool>,
     pub(crate) is_closed: Cell<bool>,
     pub(crate) exception_handler: RefCell<Option<ExceptionHandler>>,
@@ -67,6 +68,7 @@ impl Handle {
             ready_tasks: RefCell::default(),
             turn_end: RefCell::default(),
             locals: Locals::default(),
+            turns: Cell::new(0),
             is_stopping: Cell::new(false),
             is_closed: Cell::new(false),
             exception_handler: RefCell::default(),
@@ -150,6 +152,11 @@ impl Handle {
     /// The handle that other threads may use.
     pub fn remote(&self) -> Remote {
         Remote::new(self.inner.shared.clone())
+    }
+
+    /// How many turns there have been: for budgets that are per turn.
+    pub fn turn_count(&self) -> u64 {
+        self.inner.turns.get()
     }
 
     // ---- time

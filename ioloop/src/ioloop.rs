@@ -175,6 +175,7 @@ impl IoLoop {
         let poller = &mut *poller;
         let _entered = current::enter(&self.handle);
         self.poll(poller, timeout)?;
+        self.handle.inner().turns.set(self.handle.turn_count() + 1);
         self.run_due_timers();
         self.tell_sources(&poller.events);
         self.run_callbacks(&mut poller.posts);

@@ -3,6 +3,8 @@
 
 mod captures;
 mod pattern;
+mod routing;
 
 pub use captures::{ARGUMENTS_MAX, Captures};
 pub use pattern::{Pattern, PatternError, PatternFault, ReverseError};
+pub use routing::{Found, RouteError, Router};

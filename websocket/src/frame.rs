@@ -120,6 +120,7 @@ pub struct FrameHeader {
 impl FrameHeader {
     /// Reads the header at the front of `input`, sent to the given role: the header and its own
     /// length, or `None` while it is not all there.
+    #[inline]
     pub fn decode(input: &[u8], role: Role) -> Result<Option<(Self, usize)>, Error> {
         let Some((&[byte_0, byte_1], rest)) = input.split_first_chunk::<2>() else {
             return Ok(None);

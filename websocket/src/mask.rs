@@ -24,6 +24,7 @@ pub type MaskingKey = [u8; 4];
 /// mask(&mut payload[2..], [0x37, 0xfa, 0x21, 0x3d], 2);
 /// assert_eq!(&payload, b"Hello");
 /// ```
+#[inline]
 pub fn mask(payload: &mut [u8], key: MaskingKey, offset: usize) {
     // Turned so that its first byte meets the first byte of this slice, and written twice to fill
     // a word; eight is a multiple of four, so every word meets it the same way.
