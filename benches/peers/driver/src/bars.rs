@@ -1,0 +1,138 @@
+//! The bars: what Squall must reach, each with its figure and PASS, FAIL or SKIP.
+
+use crate::measure::Speed;
+use crate::results::{Figure, Results, median};
+use crate::servers::{FLOOR, SQUALL};
+
+/// How a bar came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The figure is good enough.
+    Pass,
+    /// It is not.
+    Fail,
+    /// Something that is needed did not run.
+    Skip,
+}
+
+impl Verdict {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Skip => "SKIP",
+        }
+    }
+}
+
+/// One bar, judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar {
+    pub(crate) verdict: Verdict,
+    pub(crate) text: String,
+}
+
+/// Which side of the limit is good.
+#[derive(Clone, Copy)]
+enum Limit {
+    Most(f64),
+    Least(f64),
+}
+
+impl Limit {
+    fn judge(self, what: String, figure: Option<f64>) -> Bar {
+        let (holds, limit) = match self {
+            Self::Most(limit) => (figure.map(|figure| figure <= limit), format!("<= {limit}")),
+            Self::Least(limit) => (figure.map(|figure| figure >= limit), format!(">= {limit}")),
+        };
+        let verdict = match holds {
+            Some(true) => Verdict::Pass,
+            Some(false) => Verdict::Fail,
+            None => Verdict::Skip,
+        };
+        let figure = figure.map_or("not measured".into(), |figure| format!("{figure:.3}"));
+        Bar {
+            verdict,
+            text: format!("{what}: {figure} ({limit})"),
+        }
+    }
+}
+
+/// Every bar, in the order of the goals.
+pub(crate) fn judge(results: &Results) -> Vec<Bar> {
+    let mut bars = Vec::new();
+    for scenario in ["plain-64", "plain-256"] {
+        bars.push(over(
+            results,
+            scenario,
+            FLOOR,
+            Speed::cpu_us,
+            Limit::Most(1.12),
+        ));
+        for peer in ["hyper", "axum", "actix", "ntex"] {
+            bars.push(ahead(results, scenario, peer));
+        }
+    }
+    bars.push(user_space(results));
+    bars.push(throughput(results, "pipelined-16", FLOOR, 0.60));
+    bars.push(throughput(results, "pipelined-16", "hyper", 1.4));
+    for scenario in ["ws-64", "ws-1000"] {
+        bars.push(throughput(results, scenario, FLOOR, 0.93));
+        for peer in ["fastwebsockets", "tungstenite"] {
+            bars.push(ahead(results, scenario, peer));
+        }
+    }
+    bars.push(throughput(results, "ws-16", FLOOR, 0.60));
+    let mut single = |scenario, what: &str, most| {
+        let figure = results.single(scenario, SQUALL);
+        bars.push(Limit::Most(most).judge(format!("{scenario}: {what}"), figure));
+    };
+    // goals.md's floor is 2 and a share of epoll_wait, pipelined an eighth of that.
+    single("calls-plain", "system calls per request", 2.1);
+    single("calls-pipelined", "system calls per request", 0.15);
+    // The leanest peer, uWebSockets, takes 256 bytes for either.
+    single("idle-http", "bytes of user memory per connection", 256.0);
+    single("idle-ws", "bytes of user memory per connection", 256.0);
+    bars
+}
+
+fn throughput(results: &Results, scenario: &str, over_server: &str, least: f64) -> Bar {
+    let limit = Limit::Least(least);
+    over(results, scenario, over_server, Speed::per_second, limit)
+}
+
+/// The median of Squall's ratios to another inside each round.
+fn over(results: &Results, scenario: &str, other: &str, figure: Figure, limit: Limit) -> Bar {
+    let what = match limit {
+        Limit::Most(_) => "CPU per answer",
+        Limit::Least(_) => "throughput",
+    };
+    let ratio = median(results.ratios(scenario, SQUALL, other, figure));
+    limit.judge(format!("{scenario}: {what} x {other}"), ratio)
+}
+
+/// Ahead in every round: the worst ratio counts.
+fn ahead(results: &Results, scenario: &str, peer: &str) -> Bar {
+    let ratios = results.ratios(scenario, SQUALL, peer, Speed::per_second);
+    let worst = ratios.into_iter().min_by(f64::total_cmp);
+    let what = format!("{scenario}: throughput x {peer} in the worst round");
+    Limit::Least(1.0).judge(what, worst)
+}
+
+/// Sampled by the kernel, hence over all rounds of both plaintext scenarios.
+fn user_space(results: &Results) -> Bar {
+    const PLAIN: [&str; 2] = ["plain-64", "plain-256"];
+    let ours = results.user_us(&PLAIN, SQUALL);
+    let hyper = results.user_us(&PLAIN, "hyper");
+    let ratio = ours.zip(hyper).map(|(ours, hyper)| ours.0 / hyper.0);
+    Limit::Most(0.65).judge("plain: user-space CPU x hyper".into(), ratio)
+}
+
+/// The list as printed, failures easy to find.
+pub(crate) fn list(bars: &[Bar]) -> String {
+    let mut text = String::from("## bars\n");
+    for bar in bars {
+        text.push_str(&format!("- {} {}\n", bar.verdict.name(), bar.text));
+    }
+    text
+}

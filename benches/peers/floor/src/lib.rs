@@ -1,0 +1,13 @@
+//! The floor: what a request costs when nothing is done that could be left out.
+//!
+//! ```text
+//!   floor-http ─┐                 ┌─ http: find the end of the head, one fixed answer
+//!               ├─ server::run ───┤
+//!   floor-ws ───┘  (mio, edges)   └─ websocket: handshake, minimal frames
+//! ```
+//!
+//! No checks, no limits, no timeouts: this is a ruler, not a server. Do not run it on a network.
+
+pub mod http;
+pub mod server;
+pub mod websocket;
