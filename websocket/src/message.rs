@@ -110,6 +110,15 @@ impl Assembly {
         }
     }
 
+    /// Bytes on the heap.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        match &self.content {
+            Content::Text(text, _) => text.capacity(),
+            Content::Binary(bytes) => bytes.capacity(),
+        }
+    }
+
     /// Begins a message, in the memory of the one before if that was not given back.
     pub(crate) fn begin(&mut self, kind: MessageKind) {
         let mut memory = match std::mem::take(&mut self.content) {
@@ -133,7 +142,8 @@ impl Assembly {
     pub(crate) fn push(&mut self, piece: &[u8], bytes_max: usize) -> Result<(), Error> {
         match &mut self.content {
             Content::Text(text, utf8) => {
-                text.reserve_exact(room(text.len(), text.capacity(), piece.len(), bytes_max));
+                let arriving = utf8.open_len() + piece.len();
+                text.reserve_exact(room(text.len(), text.capacity(), arriving, bytes_max));
                 utf8.push(piece, text).map_err(|_| PeerFault::InvalidUtf8)?;
             }
             Content::Binary(bytes) => {
@@ -169,12 +179,65 @@ impl Assembly {
     }
 }
 
-/// How much to reserve for a piece: nothing if it fits; else twice the capacity, so that growing is
+/// How much to reserve for arriving bytes: nothing if they fit; else twice the capacity, so that growing is
 /// cheap, but never more than the message can become. A claimed length alone reserves nothing.
-fn room(len: usize, capacity: usize, piece: usize, bytes_max: usize) -> usize {
-    let needed = len + piece;
+fn room(len: usize, capacity: usize, arriving: usize, bytes_max: usize) -> usize {
+    let needed = len + arriving;
     if needed <= capacity {
         return 0;
     }
     capacity.saturating_mul(2).min(bytes_max).max(needed) - len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_follows_what_arrived_and_not_what_was_claimed() {
+        for kind in [MessageKind::Text, MessageKind::Binary] {
+            let mut assembly = Assembly::default();
+            assembly.begin(kind);
+            assert_eq!(assembly.capacity(), 0);
+            let mut growths = 0;
+            for arrived in 1..=10_000 {
+                let before = assembly.capacity();
+                assembly.push(b"x", 1 << 40).unwrap();
+                growths += usize::from(assembly.capacity() != before);
+                assert!(assembly.capacity() <= 2 * arrived);
+            }
+            assert!(growths < 20, "{growths} growths for 10,000 bytes");
+        }
+    }
+
+    #[test]
+    fn memory_never_exceeds_what_the_message_can_become() {
+        // "€" has three bytes, so pieces of two end inside characters most of the time.
+        let text = "€".repeat(1000);
+        for kind in [MessageKind::Text, MessageKind::Binary] {
+            let mut assembly = Assembly::default();
+            assembly.begin(kind);
+            for piece in text.as_bytes().chunks(2) {
+                assembly.push(piece, text.len()).unwrap();
+                assert!(assembly.capacity() <= text.len());
+            }
+            assembly.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn memory_is_used_again_and_given_back() {
+        let mut assembly = Assembly::default();
+        assembly.begin(MessageKind::Text);
+        assembly.push(&[b'x'; 1000], 1000).unwrap();
+        assembly.release();
+        assert_eq!(assembly.len(), 1000, "an open message is kept");
+        assembly.finish().unwrap();
+
+        assembly.begin(MessageKind::Binary);
+        assert_eq!((assembly.len(), assembly.capacity()), (0, 1000));
+        assembly.finish().unwrap();
+        assembly.release();
+        assert_eq!(assembly.capacity(), 0);
+    }
 }

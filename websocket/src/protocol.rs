@@ -337,3 +337,33 @@ fn lend(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, Error> {
         Opcode::Binary | Opcode::Continuation => Event::Binary(payload),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn between_messages_nothing_is_on_the_heap() {
+        let mut protocol = Protocol::new(Role::Client, Limits::default());
+        let mut wire = *b"\x02\x01a\x80\x01b\x81";
+        assert_eq!(protocol.receive(&mut wire), Ok((3, None)));
+        assert_eq!(
+            protocol.receive(&mut wire[3..]),
+            Ok((3, Some(Event::Binary(b"ab"))))
+        );
+        assert!(protocol.assembly.capacity() > 0, "it is lent");
+        assert_eq!(protocol.receive(&mut wire[6..]), Ok((0, None)));
+        assert_eq!(protocol.assembly.capacity(), 0);
+    }
+
+    #[test]
+    fn a_peer_that_closes_or_fails_leaves_nothing_on_the_heap() {
+        for mut last in [*b"\x88\x00", *b"\x83\x00"] {
+            let mut protocol = Protocol::new(Role::Client, Limits::default());
+            assert_eq!(protocol.receive(&mut [0x02, 1, 7]), Ok((3, None)));
+            assert!(protocol.assembly.capacity() > 0);
+            let _ = protocol.receive(&mut last);
+            assert_eq!(protocol.assembly.capacity(), 0);
+        }
+    }
+}
