@@ -10,7 +10,7 @@ use std::ops::Range;
 ///
 /// Eight is more than any address a person reads; a ninth is refused when the pattern is built,
 /// so that no request ever has to allocate for its captures.
-pub const ARGUMENTS_MAX: usize = 8;
+pub const PATH_ARGUMENTS_MAX: usize = 8;
 
 /// Where in the path each argument of the matching pattern lies, in the pattern's order.
 ///
@@ -26,14 +26,14 @@ pub const ARGUMENTS_MAX: usize = 8;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Captures {
-    ranges: [(u32, u32); ARGUMENTS_MAX],
+    ranges: [(u32, u32); PATH_ARGUMENTS_MAX],
     len: u8,
 }
 
 impl Captures {
     /// The captures of a pattern without arguments.
     pub(crate) const EMPTY: Self = Self {
-        ranges: [(0, 0); ARGUMENTS_MAX],
+        ranges: [(0, 0); PATH_ARGUMENTS_MAX],
         len: 0,
     };
 

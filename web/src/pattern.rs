@@ -20,7 +20,7 @@ pub use error::{PatternError, PatternFault, ReverseError};
 use self::regex::PathRegex;
 pub(crate) use self::template::segment_end;
 use self::template::{Part, Template};
-use crate::captures::{ARGUMENTS_MAX, Captures};
+use crate::captures::{Captures, PATH_ARGUMENTS_MAX};
 
 /// Which paths a route answers (Tornado's `PathMatches`).
 ///
@@ -208,7 +208,7 @@ pub(crate) enum Step<'a> {
 }
 
 fn check_names(names: &[Box<str>]) -> Result<(), PatternFault> {
-    if names.len() > ARGUMENTS_MAX {
+    if names.len() > PATH_ARGUMENTS_MAX {
         return Err(PatternFault::TooManyArguments { count: names.len() });
     }
     for (position, name) in names.iter().enumerate() {

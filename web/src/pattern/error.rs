@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 
-use crate::captures::ARGUMENTS_MAX;
+use crate::captures::PATH_ARGUMENTS_MAX;
 
 /// A pattern that cannot be built, and why.
 ///
@@ -85,7 +85,7 @@ pub enum PatternFault {
         /// Its name.
         name: String,
     },
-    /// More arguments than [`ARGUMENTS_MAX`].
+    /// More arguments than [`PATH_ARGUMENTS_MAX`].
     TooManyArguments {
         /// How many there are.
         count: usize,
@@ -133,7 +133,7 @@ impl fmt::Display for PatternFault {
                 write!(f, "`{{{name}...}}` must be the whole last segment")
             }
             Self::TooManyArguments { count } => {
-                write!(f, "{count} arguments, of at most {ARGUMENTS_MAX}")
+                write!(f, "{count} arguments, of at most {PATH_ARGUMENTS_MAX}")
             }
             Self::Regex { message } => f.write_str(message),
         }

@@ -14,7 +14,7 @@
 mod parse;
 
 use super::{Approach, PatternFault, Step};
-use crate::captures::{ARGUMENTS_MAX, Captures};
+use crate::captures::{Captures, PATH_ARGUMENTS_MAX};
 
 /// A parsed template.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ fn match_mixed(
     let (tail, between) = texts.split_last()?;
     let end = segment_end(path, start);
     let mut rest = path[start..end].strip_suffix(tail.as_bytes())?;
-    let mut ranges = [(0, 0); ARGUMENTS_MAX];
+    let mut ranges = [(0, 0); PATH_ARGUMENTS_MAX];
     for (position, text) in between.iter().enumerate().rev() {
         // At least one byte stays behind the text, for its argument.
         let searched = &rest[..rest.len().checked_sub(1)?];
