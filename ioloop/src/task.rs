@@ -150,8 +150,11 @@ pub(crate) fn run(handle: &Handle, key: TaskKey) {
     let inner = handle.inner();
     let taken = inner.tasks.borrow_mut().take(key);
     let Some(mut task) = taken else { return };
-    // Lowered before the poll: a wake during it must queue the task again.
-    task.flag.is_queued.store(false, Ordering::Release);
+    // Lowered before the poll: a wake during it must queue the task again. A swap and not a store:
+    // a waker that found the flag raised went away, relying on this poll to see what it had
+    // stored before, and only a read of its swap gives that (a store may even be overtaken by the
+    // loads of the poll).
+    task.flag.is_queued.swap(false, Ordering::AcqRel);
     let poll = || {
         task.future
             .as_mut()
