@@ -357,6 +357,18 @@ mod tests {
     }
 
     #[test]
+    fn a_message_cut_by_the_input_takes_no_more_than_its_length() {
+        let mut protocol = Protocol::new(Role::Client, Limits::default());
+        let mut wire = [7; 4 + 1000];
+        wire[..4].copy_from_slice(&[0x82, 126, 0x03, 0xe8]);
+        for piece in wire.chunks_mut(300) {
+            assert!(protocol.receive(piece).is_ok());
+            assert!(protocol.assembly.capacity() <= 1000);
+        }
+        assert_eq!(protocol.receive(&mut []), Ok((0, None)));
+    }
+
+    #[test]
     fn a_peer_that_closes_or_fails_leaves_nothing_on_the_heap() {
         for mut last in [*b"\x88\x00", *b"\x83\x00"] {
             let mut protocol = Protocol::new(Role::Client, Limits::default());

@@ -92,8 +92,9 @@ impl Incremental {
 /// Only the last three bytes can begin such a character, and the lead byte tells how many follow:
 ///
 /// ```text
-/// UTF8-2 = %xC2-DF UTF8-tail      UTF8-3 = %xE0-EF 2( UTF8-tail )      UTF8-4 = %xF0-F4 3( UTF8-tail )
-/// UTF8-tail = %x80-BF             (RFC 3629 §4, the narrower ranges of second bytes left out)
+/// UTF8-2 = %xC2-DF UTF8-tail          UTF8-tail = %x80-BF
+/// UTF8-3 = %xE0-EF 2( UTF8-tail )     (RFC 3629 §4; some second bytes
+/// UTF8-4 = %xF0-F4 3( UTF8-tail )      have narrower ranges)
 /// ```
 fn open_character(piece: &[u8]) -> usize {
     for back in 1..=piece.len().min(3) {
@@ -118,7 +119,7 @@ fn open_character(piece: &[u8]) -> usize {
 fn still_possible(bytes: &[u8]) -> Result<(), InvalidUtf8> {
     match str::from_utf8(bytes) {
         // `error_len` is absent exactly when the input ended too soon and was good so far.
-        Err(error) if error.valid_up_to() == 0 && error.error_len().is_none() => Ok(()),
+        Err(error) if error.error_len().is_none() => Ok(()),
         _ => Err(InvalidUtf8),
     }
 }

@@ -1,8 +1,8 @@
-//! The server's side of the opening handshake (RFC 6455 §4.2): is this request one, and if so, what
+//! The server's side of the opening handshake (RFC 6455 §4.2): whether a request is one, and what
 //! answers it.
 //!
-//! Whether a page of another site may connect is asked in `origin.rs`; which subprotocol to speak is
-//! the application's choice. Called by the WebSocket handler before it takes the connection over.
+//! Whether a page of another site may connect is asked in `origin.rs`; which subprotocol to speak
+//! is the application's choice. Called by the WebSocket handler before it takes the connection over.
 
 use std::error;
 use std::fmt;
@@ -85,9 +85,8 @@ pub fn check_request<'f>(
 }
 
 fn is_key(key: &str) -> bool {
-    // 18 is what base64 may need for 24 characters before it has seen the padding.
-    let mut nonce = [0; 18];
-    key.len() == 24 && KEY_BASE64.decode_slice(key, &mut nonce) == Ok(16)
+    // 18 is what base64 wants for 24 characters before it has seen the padding.
+    KEY_BASE64.decode_slice(key, &mut [0; 18]) == Ok(16)
 }
 
 /// The subprotocols the client offers, the dearest first (§4.1 10).
