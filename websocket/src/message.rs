@@ -179,9 +179,9 @@ impl Assembly {
     }
 }
 
-/// How much to reserve for arriving bytes: nothing if they fit; else room for twice the capacity, so
-/// that growing is cheap, but never for more than the message can become. A claimed length alone
-/// reserves nothing.
+/// How much to reserve for arriving bytes: nothing if they fit; else room for twice the capacity,
+/// so that growing is cheap, but never for more than the message can become. A claimed length
+/// alone reserves nothing.
 fn room(len: usize, capacity: usize, arriving: usize, bytes_max: usize) -> usize {
     let needed = len + arriving;
     if needed <= capacity {

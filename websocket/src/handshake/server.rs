@@ -2,7 +2,8 @@
 //! answers it.
 //!
 //! Whether a page of another site may connect is asked in `origin.rs`; which subprotocol to speak
-//! is the application's choice. Called by the WebSocket handler before it takes the connection over.
+//! is the application's choice. Called by the WebSocket handler before it takes the connection
+//! over.
 
 use std::error;
 use std::fmt;
