@@ -14,8 +14,10 @@ pub(crate) const NEVER: Nanos = u64::MAX;
 
 pub(crate) struct Clock {
     base: Instant,
-    /// What `now()` answers until the next turn.
     now: Cell<Nanos>,
+    /// Whether a turn is on: all that happens in one turn happens at the same time. Between turns
+    /// the clock is read whenever it is asked; a turn may be long ago.
+    is_held: Cell<bool>,
     is_virtual: bool,
 }
 
@@ -24,6 +26,7 @@ impl Clock {
         Self {
             base: Instant::now(),
             now: Cell::new(0),
+            is_held: Cell::new(false),
             is_virtual,
         }
     }
@@ -33,11 +36,25 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Nanos {
+        if !self.is_held.get() {
+            self.refresh();
+        }
         self.now.get()
     }
 
-    /// Reads the clock; once per turn. Virtual time stands still until [`Self::advance_to`].
-    pub(crate) fn refresh(&self) {
+    /// Reads the clock, for the turn that begins.
+    pub(crate) fn hold(&self) {
+        self.refresh();
+        self.is_held.set(true);
+    }
+
+    /// The turn is over.
+    pub(crate) fn release(&self) {
+        self.is_held.set(false);
+    }
+
+    /// Virtual time stands still until [`Self::advance_to`].
+    fn refresh(&self) {
         if !self.is_virtual {
             self.now.set(self.nanos_at(Instant::now()));
         }
@@ -49,7 +66,7 @@ impl Clock {
         self.now.set(now.max(self.now.get()));
     }
 
-    pub(crate) fn nanos_at(&self, instant: Instant) -> Nanos {
+    fn nanos_at(&self, instant: Instant) -> Nanos {
         nanos_of(instant.saturating_duration_since(self.base))
     }
 
@@ -60,6 +77,12 @@ impl Clock {
     /// The deadline that lies `after` from now. Enormous durations saturate to [`NEVER`].
     pub(crate) fn deadline_after(&self, after: Duration) -> Nanos {
         self.now().saturating_add(nanos_of(after))
+    }
+
+    /// The deadline that lies at `instant`, or now if that has passed: an earlier one would be in
+    /// front of all others in every turn, and one that sets itself again would starve them.
+    pub(crate) fn deadline_at(&self, instant: Instant) -> Nanos {
+        self.nanos_at(instant).max(self.now())
     }
 }
 

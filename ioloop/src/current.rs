@@ -1,8 +1,10 @@
 //! Which loop this thread is turning: what a waker asks, and what `Handle::current` answers.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use crate::Handle;
+use crate::remote::Shared;
 
 thread_local! {
     static CURRENT: RefCell<Option<Handle>> = const { RefCell::new(None) };
@@ -24,6 +26,11 @@ impl Drop for Entered {
         let inner = CURRENT.replace(self.outer.take());
         drop(inner);
     }
+}
+
+/// Whether this thread is turning the loop of `shared`.
+pub(crate) fn is_turning(shared: &Arc<Shared>) -> bool {
+    with_current(|handle| Arc::ptr_eq(&handle.inner().shared, shared)) == Some(true)
 }
 
 /// Runs `f` with the loop that this thread is turning. `None` outside of a turn, and while the

@@ -16,6 +16,12 @@ impl fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+impl From<Closed> for io::Error {
+    fn from(closed: Closed) -> Self {
+        Self::new(io::ErrorKind::NotConnected, closed)
+    }
+}
+
 /// [`Handle::stop`](crate::Handle::stop) was called before the future was finished (Tornado:
 /// "Event loop stopped before Future completed").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,9 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use crate::Handle;
 
 /// What was running when it panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub enum Origin {
     /// A callback of `add_callback`, `call_later`, `call_at` or of another thread.
     Callback,
-    /// A task of `spawn`, whose join handle was dropped, or of `spawn_detached`.
+    /// A task of `spawn_detached`, or of `spawn` if nobody waits for its end; or a destructor of
+    /// what a task owned.
     Task,
     /// A handler of `add_handler`, or another source.
     Source,
@@ -57,4 +61,51 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
 /// looked at again by the loop; cells of the user are the user's.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
+}
+
+impl Handle {
+    /// Replaces what happens with a panic that the loop has caught. The default logs it at level
+    /// error, target `squall::ioloop`. The handler may call [`Self::stop`]; if it panics itself,
+    /// that is logged and nothing more.
+    pub fn set_exception_handler(&self, handler: impl Fn(&Self, Exception) + 'static) {
+        self.inner()
+            .exception_handler
+            .replace(Some(Rc::new(handler)));
+    }
+
+    /// Runs code of others. A panic costs what panicked and nothing else.
+    pub(crate) fn guard(&self, origin: Origin, f: impl FnOnce()) {
+        if let Err(payload) = catch(f) {
+            self.report(Exception { origin, payload });
+        }
+    }
+
+    /// Drops what others own, one at a time: the destructors are code of others too.
+    pub(crate) fn drop_guarded<T>(&self, origin: Origin, values: impl IntoIterator<Item = T>) {
+        for value in values {
+            self.guard(origin, move || drop(value));
+        }
+    }
+
+    pub(crate) fn report(&self, exception: Exception) {
+        let handler = self.inner().exception_handler.borrow().clone();
+        let reported = catch(move || match handler {
+            Some(handler) => handler(self, exception),
+            None => tracing::error!(
+                target: "squall::ioloop",
+                origin = ?exception.origin,
+                "uncaught panic: {}",
+                exception.message()
+            ),
+        });
+        if let Err(payload) = reported {
+            tracing::error!(
+                target: "squall::ioloop",
+                "the exception handler panicked: {}",
+                panic_text(&*payload)
+            );
+            // A payload whose destructor panics must not end the loop at last.
+            std::mem::forget(payload);
+        }
+    }
 }

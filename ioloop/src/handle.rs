@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 
-use crate::clock::{Clock, NEVER};
+use crate::clock::{Clock, NEVER, Nanos};
 use crate::local::Locals;
 use crate::remote::Shared;
 use crate::source::SourceTable;
 use crate::task::{self, TaskKey, Tasks};
 use crate::timers::{Action, Timers};
-use crate::{Exception, Interest, JoinHandle, Ready, Remote, Source, Timeout, Token, current};
+use crate::{
+    Closed, Exception, Interest, JoinHandle, Ready, Remote, Source, Timeout, Token, current, join,
+};
 
 type Callback = Box<dyn FnOnce()>;
 type ExceptionHandler = Rc<dyn Fn(&Handle, Exception)>;
@@ -120,15 +122,13 @@ impl Handle {
 
     /// Runs a future on the loop. It need not be `Send`.
     pub fn spawn<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> JoinHandle<T> {
-        task::spawn(self, future)
+        join::spawn(self, future)
     }
 
     /// Runs a future whose end nobody waits for. Costs one allocation less than
     /// [`Self::spawn`]; a panic goes to the exception handler.
     pub fn spawn_detached(&self, future: impl Future<Output = ()> + 'static) {
-        if !self.warn_if_closed("task") {
-            task::spawn_boxed(self, Box::pin(future));
-        }
+        task::spawn_boxed(self, Box::pin(future));
     }
 
     /// Runs `future`, then `callback` with what it gave: Tornado's bridge from futures to
@@ -162,28 +162,29 @@ impl Handle {
     // ---- time
 
     /// The time at the start of this turn: no system call, and the same for all that happens in
-    /// one turn. Monotonic.
+    /// one turn. Between turns it is read anew. Monotonic.
     pub fn now(&self) -> Instant {
         self.inner.clock.instant_at(self.inner.clock.now())
     }
 
-    /// Runs `callback` once, when `delay` has passed. Zero means the next turn. Resolution: one
-    /// millisecond, rounded up. An enormous delay never comes.
+    /// Runs `callback` once, when `delay` has passed since [`Self::now`]. Zero means the next turn.
+    /// Resolution: one millisecond, rounded up. An enormous delay never comes.
     pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> Timeout {
         let deadline = self.inner.clock.deadline_after(delay);
-        self.inner
-            .timers
-            .borrow_mut()
-            .add(deadline, Action::Call(Box::new(callback)))
+        self.add_timer(deadline, Action::Call(Box::new(callback)))
     }
 
     /// Runs `callback` once, at `deadline`; if that has passed, in the next turn.
     pub fn call_at(&self, deadline: Instant, callback: impl FnOnce() + 'static) -> Timeout {
-        let deadline = self.inner.clock.nanos_at(deadline);
-        self.inner
-            .timers
-            .borrow_mut()
-            .add(deadline, Action::Call(Box::new(callback)))
+        let deadline = self.inner.clock.deadline_at(deadline);
+        self.add_timer(deadline, Action::Call(Box::new(callback)))
+    }
+
+    pub(crate) fn add_timer(&self, deadline: Nanos, action: Action) -> Timeout {
+        if self.warn_if_closed("timer") {
+            return Timeout::NONE;
+        }
+        self.inner.timers.borrow_mut().add(deadline, action)
     }
 
     /// Takes a deadline off the loop. `false` when it has fired or was removed before.
@@ -199,14 +200,17 @@ impl Handle {
     /// [`Self::deregister`].
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] for a descriptor that is on this loop already; otherwise
-    /// what the poller says.
+    /// [`io::ErrorKind::AlreadyExists`] for a descriptor that is on this loop already, [`Closed`]
+    /// when the loop was dropped; otherwise what the poller says.
     pub fn register(
         &self,
         source: Rc<dyn Source>,
         fd: Option<BorrowedFd<'_>>,
         interest: Interest,
     ) -> io::Result<Token> {
+        if self.warn_if_closed("source") {
+            return Err(Closed.into());
+        }
         let token = self.inner.sources.borrow_mut().insert(source);
         if let Some(fd) = fd {
             let registered = self.registry().register(
@@ -244,10 +248,7 @@ impl Handle {
     /// A deadline for a source, asleep until [`Self::set_deadline`]: when it passes, the source is
     /// told [`Ready::DEADLINE`]. Free it with [`Self::remove_timeout`].
     pub fn add_deadline(&self, token: Token) -> Timeout {
-        self.inner
-            .timers
-            .borrow_mut()
-            .add(NEVER, Action::Notify(token))
+        self.add_timer(NEVER, Action::Notify(token))
     }
 
     /// Sets a source's deadline to `after` from now, or to never. Pushing it forward is one store,
@@ -270,26 +271,7 @@ impl Handle {
         self.inner.locals.get_or_insert_with(make)
     }
 
-    /// Replaces what happens with a panic that the loop has caught. The default logs it at level
-    /// error, target `squall::ioloop`. The handler may call [`Self::stop`].
-    pub fn set_exception_handler(&self, handler: impl Fn(&Self, Exception) + 'static) {
-        self.inner.exception_handler.replace(Some(Rc::new(handler)));
-    }
-
-    pub(crate) fn report(&self, exception: Exception) {
-        let handler = self.inner.exception_handler.borrow().clone();
-        match handler {
-            Some(handler) => handler(self, exception),
-            None => tracing::error!(
-                target: "squall::ioloop",
-                origin = ?exception.origin,
-                "uncaught panic: {}",
-                exception.message()
-            ),
-        }
-    }
-
-    fn warn_if_closed(&self, what: &str) -> bool {
+    pub(crate) fn warn_if_closed(&self, what: &str) -> bool {
         let is_closed = self.inner.is_closed.get();
         if is_closed {
             tracing::warn!(target: "squall::ioloop", "a {what} was added to a closed loop and dropped");

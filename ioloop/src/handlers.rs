@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use mio::unix::SourceFd;
 
-use crate::{Handle, Interest, Ready, Source, Token};
+use crate::{Exception, Handle, Interest, Origin, Ready, Source, Token, exception};
 
 /// Names a handler, as [`Handle::add_handler`] returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +32,12 @@ impl Source for Handler {
         let Some(mut callback) = self.callback.take() else {
             return;
         };
-        callback(ioloop, ready);
+        if let Err(payload) = exception::catch(|| callback(ioloop, ready)) {
+            let origin = Origin::Source;
+            ioloop.report(Exception { origin, payload });
+            self.remove(ioloop);
+            return;
+        }
         let Some(token) = self.token.get() else {
             return;
         };
@@ -68,12 +73,13 @@ impl Handle {
     /// Calls `callback` in every turn in which `source` is ready, until the handler is removed.
     /// Level-triggered, as Tornado's: what the callback leaves unread is reported again.
     ///
-    /// The descriptor is borrowed: it must stay open until [`Self::remove_handler`].
+    /// The descriptor is borrowed: it must stay open until [`Self::remove_handler`]. A callback that
+    /// panics is removed: nobody knows what state it is in.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when the descriptor is on this loop already (Tornado:
-    /// "fd N added twice"), and what the poller says of descriptors that cannot be polled, a
-    /// regular file for instance.
+    /// "fd N added twice"), [`Closed`](crate::Closed) when the loop was dropped, and what the
+    /// poller says of descriptors that cannot be polled, a regular file for instance.
     ///
     /// ```
     /// use squall_ioloop::{Interest, IoLoop};
@@ -91,7 +97,8 @@ impl Handle {
     ///         ioloop.stop();
     ///     }
     /// })?;
-    /// ioloop.run()
+    /// ioloop.run()?;
+    /// # std::io::Result::Ok(())
     /// ```
     pub fn add_handler(
         &self,

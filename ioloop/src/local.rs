@@ -16,9 +16,11 @@ impl Locals {
         let value = known.unwrap_or_else(|| {
             // `make` runs while nothing is borrowed: it may ask for other locals.
             let made: Rc<dyn Any> = Rc::new(make());
-            self.values
+            let replaced = self
+                .values
                 .borrow_mut()
                 .insert(TypeId::of::<T>(), made.clone());
+            drop(replaced);
             made
         });
         value

@@ -9,6 +9,8 @@
 //!   loop before it sleeps: AWAKE -> ASLEEP, or NOTIFIED: do not sleep
 //!   loop after it slept:   any   -> AWAKE, and takes the queue if it was NOTIFIED
 //! ```
+//!
+//! A loop that nobody has turned yet is asleep: its host may be watching the descriptor.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -84,7 +86,7 @@ const NOTIFIED: u8 = 2;
 impl Shared {
     pub(crate) fn new(bell: mio::Waker) -> Self {
         Self {
-            state: AtomicU8::new(AWAKE),
+            state: AtomicU8::new(ASLEEP),
             queue: Mutex::default(),
             bell,
         }
@@ -112,9 +114,10 @@ impl Shared {
 
     /// Whether the loop may block now. From here on a post rings the bell.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.state
-            .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
+        let state = self
+            .state
+            .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst);
+        state != Err(NOTIFIED)
     }
 
     /// Whether something was posted since the loop last looked.
@@ -134,14 +137,11 @@ impl Shared {
         }
     }
 
-    /// Refuses posts from now on and drops those that wait.
-    pub(crate) fn close(&self) {
-        let dropped = {
-            let mut queue = self.queue();
-            queue.is_closed = true;
-            std::mem::take(&mut queue.posts)
-        };
-        drop(dropped);
+    /// Refuses posts from now on, and hands out those that wait.
+    pub(crate) fn close(&self) -> Vec<Post> {
+        let mut queue = self.queue();
+        queue.is_closed = true;
+        std::mem::take(&mut queue.posts)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

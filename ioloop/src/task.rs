@@ -4,25 +4,37 @@
 //! ready queue; from elsewhere it posts through [`Shared`]. A task is taken out of its slot while
 //! it is polled, so it may spawn, wake or abort anything, itself included.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::remote::{Post, Shared};
-use crate::{Exception, Handle, JoinError, Origin, current, exception};
+use crate::{Exception, Handle, Origin, current, exception};
 
 pub(crate) type BoxedFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Names a task: a slot and its generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TaskKey {
     slot: u32,
     generation: u32,
+}
+
+impl TaskKey {
+    /// Names nothing: for tasks of a loop that is closed.
+    const NONE: Self = Self {
+        slot: u32::MAX,
+        generation: 0,
+    };
+}
+
+impl fmt::Debug for TaskKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.slot)
+    }
 }
 
 /// Slots with generations, as for the sources.
@@ -126,8 +138,13 @@ impl Tasks {
     }
 }
 
-/// Puts a future on the loop, to be polled first in the next step for tasks.
+/// Puts a future on the loop, to be polled first in the next step for tasks. A closed loop drops
+/// it: nothing else ever would.
 pub(crate) fn spawn_boxed(handle: &Handle, future: BoxedFuture) -> TaskKey {
+    if handle.warn_if_closed("task") {
+        handle.drop_guarded(Origin::Task, Some(future));
+        return TaskKey::NONE;
+    }
     let inner = handle.inner();
     let key = inner.tasks.borrow_mut().insert(|key| {
         let flag = Arc::new(TaskWaker {
@@ -143,6 +160,12 @@ pub(crate) fn spawn_boxed(handle: &Handle, future: BoxedFuture) -> TaskKey {
     });
     inner.ready_tasks.borrow_mut().push_back(key);
     key
+}
+
+/// Ends a task that waits: its future is dropped now. One that runs ends when it next waits.
+pub(crate) fn abort(handle: &Handle, key: TaskKey) {
+    let aborted = handle.inner().tasks.borrow_mut().remove(key);
+    handle.drop_guarded(Origin::Task, aborted);
 }
 
 /// Polls one task.
@@ -167,16 +190,11 @@ pub(crate) fn run(handle: &Handle, key: TaskKey) {
         inner.tasks.borrow_mut().remove(key);
         Some(task)
     };
-    // Destructors are the user's code too.
-    for payload in [polled.err(), exception::catch(|| drop(over)).err()]
-        .into_iter()
-        .flatten()
-    {
-        handle.report(Exception {
-            origin: Origin::Task,
-            payload,
-        });
+    if let Err(payload) = polled {
+        let origin = Origin::Task;
+        handle.report(Exception { origin, payload });
     }
+    handle.drop_guarded(Origin::Task, over);
 }
 
 struct TaskWaker {
@@ -206,149 +224,6 @@ impl Wake for TaskWaker {
             // A loop that is closed has no tasks left to wake.
             let _ = self.shared.post(Post::Wake(self.key));
         }
-    }
-}
-
-/// Waits for a task's result, or ends the task.
-///
-/// Dropping the handle lets the task go on; then a panic of it goes to the loop's exception
-/// handler.
-///
-/// ```
-/// use squall_ioloop::{IoLoop, JoinError};
-///
-/// let ioloop = IoLoop::new()?;
-/// let task = ioloop.spawn(async { 6 * 7 });
-/// let never = ioloop.spawn(std::future::pending::<()>());
-/// never.abort();
-/// ioloop.run_until(async {
-///     assert_eq!(task.await.unwrap(), 42);
-///     assert!(matches!(never.await, Err(JoinError::Aborted)));
-/// })?;
-/// # std::io::Result::Ok(())
-/// ```
-#[must_use = "dropping the handle detaches the task; use `spawn_detached` to say so"]
-pub struct JoinHandle<T> {
-    key: TaskKey,
-    handle: Handle,
-    join: Rc<RefCell<Join<T>>>,
-}
-
-enum Join<T> {
-    Running(Option<Waker>),
-    Finished(Result<T, JoinError>),
-    Taken,
-}
-
-impl<T> Join<T> {
-    fn finish(join: &RefCell<Self>, result: Result<T, JoinError>) {
-        let before = join.replace(Self::Finished(result));
-        if let Self::Running(Some(waker)) = before {
-            waker.wake();
-        }
-    }
-}
-
-/// Lives inside the task. Dropped before the task has finished, it says so.
-struct Finisher<T> {
-    join: Rc<RefCell<Join<T>>>,
-}
-
-impl<T> Drop for Finisher<T> {
-    fn drop(&mut self) {
-        let is_running = matches!(*self.join.borrow(), Join::Running(_));
-        if is_running {
-            Join::finish(&self.join, Err(JoinError::Aborted));
-        }
-    }
-}
-
-pub(crate) fn spawn<T: 'static>(
-    handle: &Handle,
-    future: impl Future<Output = T> + 'static,
-) -> JoinHandle<T> {
-    let join = Rc::new(RefCell::new(Join::Running(None)));
-    let finisher = Finisher { join: join.clone() };
-    let reporter = handle.clone();
-    let key = spawn_boxed(
-        handle,
-        Box::pin(async move {
-            let finisher = finisher;
-            match catch_in_poll(future).await {
-                Ok(value) => Join::finish(&finisher.join, Ok(value)),
-                // Nobody waits: the panic must not be lost.
-                Err(payload) if Rc::strong_count(&finisher.join) == 1 => {
-                    reporter.report(Exception {
-                        origin: Origin::Task,
-                        payload,
-                    });
-                }
-                Err(payload) => Join::finish(&finisher.join, Err(JoinError::Panicked(payload))),
-            }
-        }),
-    );
-    JoinHandle {
-        key,
-        handle: handle.clone(),
-        join,
-    }
-}
-
-async fn catch_in_poll<T>(
-    future: impl Future<Output = T>,
-) -> Result<T, Box<dyn std::any::Any + Send>> {
-    let mut future = pin!(future);
-    std::future::poll_fn(
-        move |cx| match exception::catch(|| future.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-            Err(payload) => Poll::Ready(Err(payload)),
-        },
-    )
-    .await
-}
-
-impl<T> JoinHandle<T> {
-    /// Ends the task: its future is dropped now, or, if the task calls this on itself, when it
-    /// next waits. A task that has finished keeps its result.
-    pub fn abort(&self) {
-        let aborted = self.handle.inner().tasks.borrow_mut().remove(self.key);
-        drop(aborted);
-    }
-
-    /// Whether there is a result, or was one.
-    pub fn is_finished(&self) -> bool {
-        !matches!(*self.join.borrow(), Join::Running(_))
-    }
-}
-
-impl<T> Future for JoinHandle<T> {
-    type Output = Result<T, JoinError>;
-
-    /// # Panics
-    /// When polled again after it was ready.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut join = self.join.borrow_mut();
-        match &mut *join {
-            Join::Running(waker) => {
-                *waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-            Join::Taken => panic!("JoinHandle polled after it was ready"),
-            Join::Finished(_) => match std::mem::replace(&mut *join, Join::Taken) {
-                Join::Finished(result) => Poll::Ready(result),
-                Join::Running(_) | Join::Taken => unreachable!("matched above"),
-            },
-        }
-    }
-}
-
-impl<T> fmt::Debug for JoinHandle<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle")
-            .field("task", &self.key.slot)
-            .field("is_finished", &self.is_finished())
-            .finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::timers::Action;
@@ -75,26 +75,41 @@ impl Future for Sleep {
                 let clock = &handle.inner().clock;
                 let deadline = match *when {
                     When::After(duration) => clock.deadline_after(duration),
-                    When::At(instant) => clock.nanos_at(instant),
+                    When::At(instant) => clock.deadline_at(instant),
                 };
                 let action = Action::Wake(cx.waker().clone());
-                let timeout = handle.inner().timers.borrow_mut().add(deadline, action);
+                let timeout = handle.add_timer(deadline, action);
                 self.state = State::Waiting(handle, timeout);
                 Poll::Pending
             }
             State::Waiting(handle, timeout) => {
-                let mut timers = handle.inner().timers.borrow_mut();
-                if timers.knows(*timeout) {
-                    timers.set_waker(*timeout, cx.waker());
+                if keep_waiting(handle, *timeout, cx.waker()) {
                     return Poll::Pending;
                 }
-                drop(timers);
                 self.state = State::Over;
                 Poll::Ready(())
             }
             State::Over => Poll::Ready(()),
         }
     }
+}
+
+/// Whether the timer has still to fire. If so, it will wake `waker`.
+fn keep_waiting(handle: &Handle, timeout: Timeout, waker: &Waker) -> bool {
+    let timers = &handle.inner().timers;
+    match timers.borrow_mut().waker(timeout) {
+        None => return false,
+        Some(known) if known.will_wake(waker) => return true,
+        Some(_) => {}
+    }
+    // Wakers of other executors run code of theirs when cloned and dropped: nothing is borrowed
+    // meanwhile.
+    let mut waker = waker.clone();
+    if let Some(known) = timers.borrow_mut().waker(timeout) {
+        std::mem::swap(known, &mut waker);
+    }
+    drop(waker);
+    true
 }
 
 impl Drop for Sleep {

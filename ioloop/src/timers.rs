@@ -39,22 +39,22 @@ pub(crate) struct Timers {
     heap: Vec<Entry>,
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// Order of scheduling, to tell equals apart. Wraps; compared by difference.
-    sequence: u32,
+    /// Order of scheduling, to tell equals apart. Of 64 bits, because an entry that is pushed
+    /// forward keeps its number: 32 wrap around within one long connection.
+    sequence: u64,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
     /// Never later than the true deadline in the slot.
     key: Nanos,
-    sequence: u32,
+    sequence: u64,
     slot: u32,
 }
 
 impl Entry {
     fn is_before(&self, other: &Self) -> bool {
-        self.key < other.key
-            || (self.key == other.key && (self.sequence.wrapping_sub(other.sequence) as i32) < 0)
+        (self.key, self.sequence) < (other.key, other.sequence)
     }
 }
 
@@ -68,6 +68,14 @@ struct Slot {
 
 const UNQUEUED: u32 = u32::MAX;
 const ARITY: usize = 4;
+
+impl Timeout {
+    /// Names nothing: for deadlines of a loop that is closed.
+    pub(crate) const NONE: Self = Self {
+        slot: u32::MAX,
+        generation: 0,
+    };
+}
 
 impl Timers {
     /// Adds a deadline. With `NEVER` it is known but asleep, until [`Self::set`].
@@ -98,17 +106,16 @@ impl Timers {
         }
     }
 
-    /// Replaces the waker of a deadline that wakes.
-    pub(crate) fn set_waker(&mut self, timeout: Timeout, waker: &Waker) {
-        if self.knows(timeout) {
-            match &mut self.slots[timeout.slot as usize].action {
-                Some(Action::Wake(old)) if old.will_wake(waker) => {}
-                action => *action = Some(Action::Wake(waker.clone())),
-            }
+    /// The waker of a deadline that wakes and has not fired.
+    pub(crate) fn waker(&mut self, timeout: Timeout) -> Option<&mut Waker> {
+        let slot = self.slots.get_mut(timeout.slot as usize)?;
+        match &mut slot.action {
+            Some(Action::Wake(waker)) if slot.generation == timeout.generation => Some(waker),
+            _ => None,
         }
     }
 
-    pub(crate) fn knows(&self, timeout: Timeout) -> bool {
+    fn knows(&self, timeout: Timeout) -> bool {
         self.slots
             .get(timeout.slot as usize)
             .is_some_and(|slot| slot.generation == timeout.generation && slot.action.is_some())
@@ -131,15 +138,16 @@ impl Timers {
     }
 
     /// Where the present turn's timers end: what is added from now on waits for the next turn.
-    pub(crate) fn turn_mark(&self) -> u32 {
+    pub(crate) fn turn_mark(&self) -> u64 {
         self.sequence
     }
 
-    /// Takes one deadline that has passed and was set before `mark`.
-    pub(crate) fn pop_due(&mut self, now: Nanos, mark: u32) -> Option<Fired> {
+    /// Takes one deadline that has passed and was set before `mark`. What was set since is not
+    /// earlier than `now`, so it stands behind all others that are due.
+    pub(crate) fn pop_due(&mut self, now: Nanos, mark: u64) -> Option<Fired> {
         loop {
             let top = *self.heap.first()?;
-            if top.key > now || (top.sequence.wrapping_sub(mark) as i32) >= 0 {
+            if top.key > now || top.sequence >= mark {
                 return None;
             }
             let deadline = self.slots[top.slot as usize].deadline;
@@ -179,7 +187,7 @@ impl Timers {
             }
         } else if deadline != NEVER {
             let sequence = self.sequence;
-            self.sequence = sequence.wrapping_add(1);
+            self.sequence += 1;
             self.heap.push(Entry {
                 key: deadline,
                 sequence,
