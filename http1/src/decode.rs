@@ -1,0 +1,214 @@
+//! Bytes to heads: one loop over the lines of a head, for requests and responses.
+//!
+//! ```text
+//!            input, from the first octet of the head
+//!   +------------+-------------+-------------+----------- - - -
+//!   | start-line | field-line  | field-line  | fiel
+//!   +------------+-------------+-------------+----------- - - -
+//!     read once    read once     line ^        searched ^
+//! ```
+//! A line is read when all of it is there, and once. Of the last, incomplete one the decoder only
+//! remembers how far no LF was found. So the work is linear in the bytes, however they arrive.
+//!
+//! Called by the connection with all it has received and not used; the meaning of a line is in
+//! `start_line.rs`, `field_line.rs` and the two heads.
+
+use crate::error::{Error, LimitFault, PeerFault};
+use crate::field_line::{self, FieldLine};
+use crate::fields::{FieldSpan, Fields};
+use crate::limits::Limits;
+use crate::request::RequestHead;
+use crate::response::ResponseHead;
+
+/// Decodes heads, one after another.
+///
+/// It holds where it is in an incomplete head, nothing else; what it found so far is in the head
+/// it was given. If another head is given, or the same one cleared, it begins again.
+///
+/// ```
+/// use squall_http1::{HeadDecoder, Limits, RequestHead};
+///
+/// let limits = Limits::default();
+/// let mut decoder = HeadDecoder::new();
+/// let mut head = RequestHead::new();
+/// let input = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET";
+/// assert_eq!(decoder.decode(&input[..20], &mut head, &limits)?, None);
+/// assert_eq!(decoder.decode(input, &mut head, &limits)?, Some(27));
+/// assert_eq!(decoder.decode(&input[27..], &mut head, &limits)?, None);
+/// # Ok::<(), squall_http1::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct HeadDecoder {
+    /// Octets before the start-line: none, or those of one empty line.
+    skipped: u8,
+    /// Where the first line begins that is not read yet; 0 is the start-line. Counted, as all
+    /// positions here, from the start-line.
+    line: u32,
+    /// Up to where that line is known to have no LF.
+    searched: u32,
+}
+
+/// What the loop asks of a head: to read its first line, to take note of each field, and to check
+/// the whole.
+pub(crate) trait DecodeHead {
+    /// Beyond this, an incomplete start-line will not become a good one.
+    fn start_line_bytes_max(limits: &Limits) -> usize;
+    fn begin(&mut self);
+    /// Where the next line begins, or `None` if the input ends before it.
+    fn read_start_line(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Error>;
+    fn note_field(&mut self, input: &[u8], span: FieldSpan) -> Result<(), PeerFault>;
+    fn finish(&mut self, bytes: &[u8]) -> Result<(), PeerFault>;
+    fn fields(&mut self) -> &mut Fields;
+}
+
+impl HeadDecoder {
+    /// A decoder at the beginning of a head.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decodes the head of a request: how many octets of `input` it has, or `None` if it goes on
+    /// behind them. In that case `input` is to be given again, with more.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the request. The decoder is then as new, but the connection has
+    /// nothing more to give it.
+    pub fn decode(
+        &mut self,
+        input: &[u8],
+        head: &mut RequestHead,
+        limits: &Limits,
+    ) -> Result<Option<usize>, Error> {
+        // RFC 9112 §2.2: a server "SHOULD ignore at least one empty line (CRLF) received prior
+        // to the request-line". Exactly one, so that a peer cannot keep us busy with them.
+        if self.skipped == 0 && self.is_at_start() {
+            match input {
+                [b'\r', b'\n', ..] => self.skipped = 2,
+                [b'\r'] => return Ok(None),
+                _ => {}
+            }
+        }
+        let skipped = usize::from(self.skipped);
+        let result = self.advance(input.get(skipped..).unwrap_or_default(), head, limits);
+        Ok(self.reset_after(result, head)?.map(|used| used + skipped))
+    }
+
+    /// Decodes the head of a response, in the same way.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the response, as far as its head tells: see also
+    /// [`ResponseHead::framing`].
+    pub fn decode_response(
+        &mut self,
+        input: &[u8],
+        head: &mut ResponseHead,
+        limits: &Limits,
+    ) -> Result<Option<usize>, Error> {
+        let result = self.advance(input, head, limits);
+        self.reset_after(result, head)
+    }
+
+    /// Whether nothing of a head has been read yet, though an empty line may have been.
+    fn is_at_start(&self) -> bool {
+        self.line == 0
+    }
+
+    #[inline]
+    fn reset_after<H: DecodeHead>(
+        &mut self,
+        result: Result<Option<usize>, Error>,
+        head: &mut H,
+    ) -> Result<Option<usize>, Error> {
+        match result {
+            Ok(None) => {}
+            Ok(Some(_)) => *self = Self::default(),
+            Err(_) => {
+                *self = Self::default();
+                head.begin();
+            }
+        }
+        result
+    }
+
+    /// Reads line after line until the head is whole or the input ends.
+    #[inline]
+    fn advance<H: DecodeHead>(
+        &mut self,
+        input: &[u8],
+        head: &mut H,
+        limits: &Limits,
+    ) -> Result<Option<usize>, Error> {
+        // A head beyond the limit looks like one that does not end within it.
+        let head_bytes_max = limits.head_bytes_max.min(u32::MAX as usize - 1);
+        let within = &input[..input.len().min(head_bytes_max)];
+        if head.fields().read_up_to != self.line {
+            (self.line, self.searched) = (0, 0);
+        }
+        let end = if self.has_whole_line(within) {
+            self.read_lines(within, head, limits)?
+        } else {
+            None
+        };
+        if end.is_none() {
+            let line_max = H::start_line_bytes_max(limits);
+            if self.is_at_start() && within.len() > line_max {
+                return Err(LimitFault::TargetBytes.into());
+            }
+            if input.len() > head_bytes_max {
+                return Err(LimitFault::HeadBytes.into());
+            }
+        }
+        Ok(end)
+    }
+
+    /// Whether the line at hand is worth reading. It is, if its end was not searched for before:
+    /// most heads arrive whole, and a search would go over all their bytes once more.
+    #[inline]
+    fn has_whole_line(&mut self, input: &[u8]) -> bool {
+        if self.searched == 0 {
+            return true;
+        }
+        let searched = (self.searched as usize).min(input.len());
+        self.searched = input.len() as u32;
+        memchr::memchr(b'\n', &input[searched..]).is_some()
+    }
+
+    fn read_lines<H: DecodeHead>(
+        &mut self,
+        input: &[u8],
+        head: &mut H,
+        limits: &Limits,
+    ) -> Result<Option<usize>, Error> {
+        let mut line = self.line as usize;
+        self.searched = input.len() as u32;
+        if line == 0 {
+            head.begin();
+            match head.read_start_line(input, limits)? {
+                Some(next) => line = next,
+                None => return Ok(None),
+            }
+        }
+        loop {
+            match field_line::read(input, line)? {
+                FieldLine::Field(span, next) => {
+                    head.note_field(input, span)?;
+                    if head.fields().len() >= limits.fields_max {
+                        return Err(LimitFault::Fields.into());
+                    }
+                    head.fields().push(span);
+                    line = next;
+                }
+                FieldLine::End(end) => {
+                    head.finish(&input[..end])?;
+                    return Ok(Some(end));
+                }
+                FieldLine::Partial => {
+                    self.line = line as u32;
+                    head.fields().read_up_to = self.line;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A request's head: what was decoded, as the layers above read it.
+//!
+//! Filled by `decode.rs`, line by line, through [`crate::decode::DecodeHead`]; its bytes and
+//! fields are in `fields.rs`. No content, and no meaning beyond the message: cookies, arguments
+//! and conditions are the business of `web`.
+
+use http::{HeaderMap, Method};
+
+use crate::decode::DecodeHead;
+use crate::error::{Error, PeerFault};
+use crate::fields::{FieldSpan, Fields, Span};
+use crate::framing::{Expectation, Facts, Framing, Message};
+use crate::host::is_authority;
+use crate::limits::Limits;
+use crate::start_line::{read_request_line, request_line_bytes_max};
+use crate::target::{self, Target};
+use crate::version::Version;
+
+/// The head of a request: one copy of its bytes, and offsets into it.
+///
+/// Decoding into it again reuses its memory. It is whole after [`HeadDecoder::decode`] has
+/// returned `Some`, and says nothing of use before.
+///
+/// ```
+/// use squall_http1::{HeadDecoder, Limits, RequestHead, Version};
+///
+/// let input = b"GET /chat?room=7 HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\n\r\n";
+/// let mut head = RequestHead::new();
+/// let used = HeadDecoder::new().decode(input, &mut head, &Limits::default())?;
+/// assert_eq!(used, Some(input.len()));
+/// assert_eq!(head.method(), http::Method::GET);
+/// assert_eq!((head.path(), head.query()), ("/chat", Some("room=7")));
+/// assert_eq!(head.version(), Version::Http11);
+/// assert_eq!(head.host(), Some("example.com"));
+/// assert_eq!(head.field("accept"), Some(&b"*/*"[..]));
+/// assert!(head.keep_alive());
+/// # Ok::<(), squall_http1::Error>(())
+/// ```
+///
+/// [`HeadDecoder::decode`]: crate::HeadDecoder::decode
+#[derive(Clone, Debug, Default)]
+pub struct RequestHead {
+    fields: Fields,
+    method: Method,
+    target: Target,
+    version: Version,
+    facts: Facts,
+    framing: Framing,
+    host: Option<Span>,
+}
+
+impl RequestHead {
+    /// An empty head, which has no memory yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets the request, keeps the memory.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.fields.clear();
+        self.method = Method::GET;
+        self.target = Target::default();
+        self.version = Version::default();
+        self.facts = Facts::default();
+        self.framing = Framing::None;
+        self.host = None;
+    }
+
+    /// The method; any token is one (RFC 9110 §9.1).
+    #[inline]
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The request-target as it was sent.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        self.target.whole.text(self.as_bytes())
+    }
+
+    /// The path, not decoded: `/` if an absolute-form has none, `*` in asterisk-form, empty for
+    /// CONNECT.
+    #[inline]
+    #[must_use]
+    pub fn path(&self) -> &str {
+        if self.target.path.is_empty() {
+            return self.path_of_empty();
+        }
+        self.target.path.text(self.as_bytes())
+    }
+
+    /// RFC 9112 §3.2.1: an empty path is sent as `/`; §3.2.4: OPTIONS of an authority without
+    /// path and query is what `*` asks for.
+    fn path_of_empty(&self) -> &'static str {
+        match self.method {
+            Method::CONNECT => "",
+            Method::OPTIONS if self.target.query.is_none() => "*",
+            _ => "/",
+        }
+    }
+
+    /// What follows the first `?` of the target, not decoded.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        let query = self.target.query?;
+        Some(query.text(self.as_bytes()))
+    }
+
+    /// The version that was sent, or 1.1 for a higher minor one.
+    #[inline]
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Names, as they were sent, and values, in their order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter()
+    }
+
+    /// The first value of a field, whatever the case of its name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields.all(name).next()
+    }
+
+    /// All values of a field, in their order.
+    pub fn field_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.fields.all(name)
+    }
+
+    /// The fields as a map, built when first asked for and kept until the head is cleared.
+    pub fn headers(&self) -> &HeaderMap {
+        self.fields.map()
+    }
+
+    /// Host and port the request is for: the target's if it has them (RFC 9112 §3.2.2), else
+    /// Host's. `None` for a request of HTTP/1.0 that says neither; empty if Host is.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        let host = self.target.authority.or(self.host)?;
+        Some(host.text(self.as_bytes()))
+    }
+
+    /// How the end of the content is found; never [`Framing::UntilClose`].
+    #[inline]
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether the client lets the connection go on after this exchange (RFC 9112 §9.3).
+    #[inline]
+    #[must_use]
+    pub fn keep_alive(&self) -> bool {
+        self.facts.keep_alive(self.version)
+    }
+
+    /// What the client waits for before it sends the content.
+    #[inline]
+    #[must_use]
+    pub fn expectation(&self) -> Expectation {
+        self.facts.expectation(self.version)
+    }
+
+    /// Whether Connection has this option, such as `upgrade`.
+    #[must_use]
+    pub fn connection_has(&self, option: &str) -> bool {
+        self.fields.list_has("connection", option)
+    }
+
+    /// The head as it was sent, without the empty line that may have come before it.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.fields.bytes()
+    }
+
+    /// Bytes of memory this head keeps, for a pool that lets go of grown ones.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.fields.capacity()
+    }
+}
+
+impl DecodeHead for RequestHead {
+    fn start_line_bytes_max(limits: &Limits) -> usize {
+        request_line_bytes_max(limits.target_bytes_max)
+    }
+
+    #[inline]
+    fn begin(&mut self) {
+        self.clear();
+    }
+
+    #[inline]
+    fn read_start_line(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Error> {
+        let Some(line) = read_request_line(input, limits.target_bytes_max)? else {
+            return Ok(None);
+        };
+        self.version = line.version;
+        self.method =
+            Method::from_bytes(line.method.of(input)).map_err(|_| PeerFault::MethodInvalid)?;
+        self.target = target::read(&self.method, input, line.target_start, line.target_end)?;
+        Ok(Some(line.next))
+    }
+
+    /// RFC 9112 §3.2: 400 to "any request message that contains more than one Host header field
+    /// line or a Host header field with an invalid field value", of any version. An empty one is
+    /// sent by clients of URIs without authority.
+    #[inline]
+    fn note_field(&mut self, input: &[u8], span: FieldSpan) -> Result<(), PeerFault> {
+        let (name, value) = (span.name.of(input), span.value.of(input));
+        if name.len() == 4 && name.eq_ignore_ascii_case(b"host") {
+            if self.host.replace(span.value).is_some() {
+                return Err(PeerFault::HostRepeated);
+            }
+            if !value.is_empty() && !is_authority(value) {
+                return Err(PeerFault::HostInvalid);
+            }
+            return Ok(());
+        }
+        self.facts.note(name, value)
+    }
+
+    #[inline]
+    fn finish(&mut self, bytes: &[u8]) -> Result<(), PeerFault> {
+        // RFC 9112 §3.2: "any HTTP/1.1 request message that lacks a Host header field".
+        if self.host.is_none() && self.version == Version::Http11 {
+            return Err(PeerFault::HostMissing);
+        }
+        self.framing = self.facts.framing(Message::Request, self.version)?;
+        self.fields.set_bytes(bytes);
+        Ok(())
+    }
+
+    #[inline]
+    fn fields(&mut self) -> &mut Fields {
+        &mut self.fields
+    }
+}

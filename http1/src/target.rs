@@ -1,0 +1,98 @@
+//! The request-target: which of its four forms it has, and where its parts are.
+//!
+//! ```text
+//! request-target = origin-form / absolute-form / authority-form / asterisk-form   ; RFC 9112 §3.2
+//! origin-form    = absolute-path [ "?" query ]
+//! absolute-form  = absolute-URI
+//! authority-form = uri-host ":" port
+//! asterisk-form  = "*"
+//! ```
+//! The octets are known to be visible ASCII when they come here (`start_line.rs`). Nothing is
+//! decoded, and no dot segment is removed: that is routing. A `#` is left where it is, in path or
+//! query: no URI that is sent should have one, yet clients send it, and it frames nothing.
+
+use http::Method;
+
+use crate::error::PeerFault;
+use crate::fields::Span;
+use crate::host::{is_authority, is_authority_with_port};
+
+/// Where the parts of a target are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Target {
+    pub(crate) whole: Span,
+    /// Empty in authority-form, and in absolute-form if the URI has none.
+    pub(crate) path: Span,
+    /// What follows the first `?`.
+    pub(crate) query: Option<Span>,
+    /// The host and port in the target, which are to be taken instead of Host's.
+    pub(crate) authority: Option<Span>,
+}
+
+/// Takes the target at `start..end` of `input` apart.
+#[inline]
+pub(crate) fn read(
+    method: &Method,
+    input: &[u8],
+    start: usize,
+    end: usize,
+) -> Result<Target, PeerFault> {
+    // RFC 9112 §3.2.3: authority-form is for CONNECT, and nothing else is for CONNECT.
+    if *method == Method::CONNECT {
+        return authority_form(input, start, end).ok_or(PeerFault::TargetInvalid);
+    }
+    let whole = Span::new(start, end);
+    match &input[start..end] {
+        [b'/', ..] => Ok(with_path(input, start, start, end)),
+        // §3.2.4: asterisk-form is for OPTIONS.
+        b"*" if *method == Method::OPTIONS => Ok(Target {
+            whole,
+            path: whole,
+            ..Target::default()
+        }),
+        _ => absolute_form(input, start, end).ok_or(PeerFault::TargetInvalid),
+    }
+}
+
+/// A target of which `path..end` is a path and perhaps a query.
+#[inline]
+fn with_path(input: &[u8], start: usize, path: usize, end: usize) -> Target {
+    let mark = memchr::memchr(b'?', &input[path..end]).map(|at| path + at);
+    Target {
+        whole: Span::new(start, end),
+        path: Span::new(path, mark.unwrap_or(end)),
+        query: mark.map(|mark| Span::new(mark + 1, end)),
+        authority: None,
+    }
+}
+
+/// RFC 9112 §3.2.2: `http://` or `https://`, in any case, then the authority, which ends where
+/// path or query begin.
+///
+/// Userinfo is tolerated where RFC 9110 §4.2.4 would rather have an error, as all servers do, but
+/// it never becomes part of the host.
+fn absolute_form(input: &[u8], start: usize, end: usize) -> Option<Target> {
+    let target = &input[start..end];
+    let scheme = ["http://", "https://"].into_iter().find(|scheme| {
+        let prefix = target.get(..scheme.len());
+        prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(scheme.as_bytes()))
+    })?;
+    let authority = start + scheme.len();
+    let path =
+        memchr::memchr3(b'/', b'?', b'#', &input[authority..end]).map_or(end, |at| authority + at);
+    let userinfo = memchr::memchr(b'@', &input[authority..path]);
+    let host = userinfo.map_or(authority, |at| authority + at + 1);
+    is_authority(&input[host..path]).then(|| Target {
+        authority: Some(Span::new(host, path)),
+        ..with_path(input, start, path, end)
+    })
+}
+
+fn authority_form(input: &[u8], start: usize, end: usize) -> Option<Target> {
+    let whole = Span::new(start, end);
+    is_authority_with_port(whole.of(input)).then(|| Target {
+        whole,
+        authority: Some(whole),
+        ..Target::default()
+    })
+}

@@ -1,0 +1,104 @@
+//! The trailer section behind the last chunk: fields that were not known when the head was sent.
+//!
+//! ```text
+//! trailer-section = *( field-line CRLF )                                  ; RFC 9112 §7.1.2
+//! ```
+//! Lines follow the rules of a head (`field_line.rs`) and are read once, when they are whole.
+//! Used by `content.rs`.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::error::{Error, LimitFault, PeerFault};
+use crate::field_line::{self, FieldLine};
+use crate::fields::FieldSpan;
+use crate::limits::Limits;
+
+/// Fields that must not come late: they frame, route, authenticate, or say what the content is
+/// (RFC 9110 §6.5.1; RFC 7230 §4.1.2 has the longer list). To ignore them would be allowed. But
+/// nobody sends them in good faith, and somebody on the way may have taken them for fields of the
+/// head, so they are refused.
+const FORBIDDEN: [&str; 23] = [
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "max-forwards",
+    "pragma",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "range",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "www-authenticate",
+    "proxy-connection",
+];
+
+/// The trailer fields so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trailers {
+    fields: HeaderMap,
+    /// Octets of the lines that were read.
+    len: usize,
+    /// Up to where the input, which begins with the next line, is known to have no LF.
+    searched: usize,
+}
+
+impl Trailers {
+    pub(crate) fn fields(&self) -> &HeaderMap {
+        &self.fields
+    }
+
+    /// Reads all lines that are whole: how many octets they are, and whether the empty line that
+    /// ends the section was among them.
+    pub(crate) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, bool), Error> {
+        let left = limits.trailer_bytes_max.saturating_sub(self.len);
+        let within = &input[..input.len().min(left)];
+        let unsearched = &within[self.searched.min(within.len())..];
+        let mut at = 0;
+        if memchr::memchr(b'\n', unsearched).is_some() {
+            loop {
+                match field_line::read(within, at)? {
+                    FieldLine::Field(span, next) => {
+                        self.push(within, span, limits)?;
+                        at = next;
+                    }
+                    FieldLine::End(end) => return Ok((end, true)),
+                    FieldLine::Partial => break,
+                }
+            }
+        }
+        if input.len() > left {
+            return Err(LimitFault::TrailerBytes.into());
+        }
+        self.len += at;
+        self.searched = within.len() - at;
+        Ok((at, false))
+    }
+
+    fn push(&mut self, input: &[u8], span: FieldSpan, limits: &Limits) -> Result<(), Error> {
+        if self.fields.len() >= limits.trailer_fields_max {
+            return Err(LimitFault::TrailerFields.into());
+        }
+        let name =
+            HeaderName::from_bytes(span.name.of(input)).map_err(|_| PeerFault::FieldNameInvalid)?;
+        let value = HeaderValue::from_bytes(span.value.of(input))
+            .map_err(|_| PeerFault::FieldValueInvalid)?;
+        if FORBIDDEN.contains(&name.as_str()) {
+            return Err(PeerFault::TrailerForbidden.into());
+        }
+        self.fields
+            .try_append(name, value)
+            .map_err(|_| LimitFault::TrailerFields)?;
+        Ok(())
+    }
+}
