@@ -13,16 +13,22 @@ pub(crate) fn build(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if !arguments.build {
         return Ok(());
     }
-    // One after the other: a peer that does not build here must not take the others with it.
+    // One after the other: what does not build here must not take the others with it.
     for peer in crate::servers::peers() {
-        if let Err(error) = cargo(workspace(), &["--package", &format!("peer-{peer}")]) {
-            eprintln!("driver: {peer} is left out: {error}");
-        }
+        let package = format!("peer-{peer}");
+        leave_out(peer, cargo(workspace(), &["--package", &package]));
     }
     if arguments.squall.starts_with(main_workspace()) {
-        cargo(main_workspace(), &["--example", "bench_server"])?;
+        let built = cargo(main_workspace(), &["--example", "bench_server"]);
+        leave_out("squall", built);
     }
     Ok(())
+}
+
+fn leave_out(name: &str, built: Result<(), Box<dyn Error>>) {
+    if let Err(error) = built {
+        println!("not built: {name}: {error}");
+    }
 }
 
 fn cargo(folder: &Path, what: &[&str]) -> Result<(), Box<dyn Error>> {

@@ -43,10 +43,7 @@ pub(crate) fn run(
                 match measure(arguments, tracer, scenario, binary) {
                     Ok(sample) => results.add(scenario.name, server.name, round, sample),
                     Err(error) => {
-                        println!(
-                            "\r\x1b[Kfailed: {} in {}: {error}",
-                            server.name, scenario.name
-                        );
+                        println!("failed: {} in {}: {error}", server.name, scenario.name);
                         results.add_failure(scenario.name, server.name);
                     }
                 }

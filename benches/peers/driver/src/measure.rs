@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::arguments::Arguments;
-use crate::meter::{Processor, anonymous_bytes};
+use crate::meter::{Core, Processor, anonymous_bytes};
 use crate::process::{Load, Server};
 use crate::scenarios::{IDLE_CONNECTIONS, Measures, Scenario};
 use crate::tracer::Tracer;
@@ -21,6 +21,10 @@ const OPEN_MAX: Duration = Duration::from_secs(60);
 const FINISH_MAX: Duration = Duration::from_secs(15);
 /// After the last connection, for a server to come to rest.
 const REST: Duration = Duration::from_millis(300);
+
+const ATTEMPTS: u32 = 3;
+/// Share of a window; on a quiet machine it stays below.
+const DISTURBED_MAX: f64 = 0.05;
 
 /// What one window told.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +37,16 @@ pub(crate) enum Sample {
     Memory(f64),
 }
 
+impl Sample {
+    /// Calls and bytes are counted, and do not mind who else is running.
+    fn disturbed(&self) -> f64 {
+        match self {
+            Self::Speed(speed) => speed.disturbed,
+            Self::SystemCalls(_) | Self::Memory(_) => 0.0,
+        }
+    }
+}
+
 /// Throughput and its price.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Speed {
@@ -42,6 +56,8 @@ pub(crate) struct Speed {
     pub(crate) processor: Processor,
     /// Of the generator: near 1 beside a server below 1, the generator was the bottleneck.
     pub(crate) load_busy: f64,
+    /// Share of the window that other processes took from either side.
+    pub(crate) disturbed: f64,
 }
 
 impl Speed {
@@ -59,8 +75,29 @@ impl Speed {
     }
 }
 
-/// Runs one server under one load. The server lives no longer than this.
+/// Measures, and again if other processes took more than a small share of the window: of a few
+/// attempts the least disturbed counts.
 pub(crate) fn measure(
+    arguments: &Arguments,
+    tracer: Option<Tracer>,
+    scenario: &Scenario,
+    binary: &Path,
+) -> io::Result<Sample> {
+    let mut best = attempt(arguments, tracer, scenario, binary)?;
+    for _ in 1..ATTEMPTS {
+        if best.disturbed() <= DISTURBED_MAX {
+            break;
+        }
+        let again = attempt(arguments, tracer, scenario, binary)?;
+        if again.disturbed() < best.disturbed() {
+            best = again;
+        }
+    }
+    Ok(best)
+}
+
+/// Runs one server under one load. The server lives no longer than this.
+fn attempt(
     arguments: &Arguments,
     tracer: Option<Tracer>,
     scenario: &Scenario,
@@ -76,7 +113,7 @@ pub(crate) fn measure(
         Measures::SystemCalls => {
             let tracer = tracer.ok_or_else(|| io::Error::other("no perf and no strace here"))?;
             let attached = tracer.attach(server.id(), arguments.core_load)?;
-            let (answers, _, _) = window(arguments, &mut load)?;
+            let answers = window(arguments, &mut load)?.answers;
             let calls = attached.finish()?;
             Ok(Sample::SystemCalls(calls as f64 / answers))
         }
@@ -104,30 +141,46 @@ fn start_load(arguments: &Arguments, scenario: &Scenario, port: u16) -> io::Resu
 }
 
 fn speed(arguments: &Arguments, server: &Server, load: &mut Load) -> io::Result<Speed> {
+    let core_before = Core::read(arguments.core_server)?;
     let before = Processor::read(server.id())?;
-    let (answers, seconds, load_cpu) = window(arguments, load)?;
-    let after = Processor::read(server.id())?;
+    let window = window(arguments, load)?;
+    let processor = Processor::read(server.id())?.since(&before);
+    let core = Core::read(arguments.core_server)?;
+    let others = core.taken_by_others(&core_before, processor.seconds);
     Ok(Speed {
-        answers,
-        seconds,
-        processor: after.since(&before),
-        load_busy: load_cpu / seconds,
+        answers: window.answers,
+        seconds: window.seconds,
+        processor,
+        load_busy: window.load_cpu / window.seconds,
+        disturbed: others + window.load_wait / window.seconds,
     })
 }
 
-/// Lets the generator run; returns answers, seconds and the generator's own processor seconds.
-fn window(arguments: &Arguments, load: &mut Load) -> io::Result<(f64, f64, f64)> {
+/// What the generator tells of a window.
+struct Window {
+    answers: f64,
+    seconds: f64,
+    load_cpu: f64,
+    load_wait: f64,
+}
+
+/// Lets the generator run.
+fn window(arguments: &Arguments, load: &mut Load) -> io::Result<Window> {
     load.go()?;
     let line = load.line(arguments.window + FINISH_MAX)?;
     let value = |name: &str| -> io::Result<f64> {
         line.split_whitespace()
             .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
-            .filter(|value| *value > 0.0)
             .ok_or_else(|| io::Error::other(format!("no {name} in {line:?}")))
     };
-    Ok((
-        value("answers")?,
-        value("seconds")?,
-        value("load_cpu_seconds")?,
-    ))
+    let window = Window {
+        answers: value("answers")?,
+        seconds: value("seconds")?,
+        load_cpu: value("load_cpu_seconds")?,
+        load_wait: value("load_wait_seconds")?,
+    };
+    match window.answers > 0.0 {
+        true => Ok(window),
+        false => Err(io::Error::other("a window without an answer")),
+    }
 }

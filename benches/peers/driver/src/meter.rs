@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::io;
+use std::time::Instant;
+
+/// USER_HZ, which Linux has kept at 100 for programs to rely upon.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Processor time since the process began, over all of its threads.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,8 +38,6 @@ impl Processor {
 
 /// Fields 14 and 15 of proc_pid_stat(5), counted after the name, which may contain anything.
 fn stat_times(stat: &str) -> Option<Processor> {
-    /// USER_HZ, which Linux has kept at 100 for programs to rely upon.
-    const TICKS_PER_SECOND: f64 = 100.0;
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
     let user_ticks = fields.next()?.parse().ok()?;
@@ -47,7 +49,7 @@ fn stat_times(stat: &str) -> Option<Processor> {
     })
 }
 
-/// The same time in nanoseconds, where the kernel keeps it (`schedstat`); `stat` has it only in
+/// The same time to the nanosecond, where the kernel keeps it: `schedstat`. In `stat` it comes in
 /// hundredths of a second.
 fn scheduled_seconds(process: u32) -> Option<f64> {
     let mut nanoseconds = 0;
@@ -58,6 +60,40 @@ fn scheduled_seconds(process: u32) -> Option<f64> {
         nanoseconds += running;
     }
     (nanoseconds > 0).then_some(nanoseconds as f64 / 1e9)
+}
+
+/// The idle time of one core, at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Core {
+    at: Instant,
+    idle: f64,
+}
+
+impl Core {
+    pub(crate) fn read(core: usize) -> io::Result<Self> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        let at = Instant::now();
+        let idle = idle_seconds(&stat, core);
+        idle.map(|idle| Self { at, idle })
+            .ok_or_else(|| io::Error::other(format!("no core {core}")))
+    }
+
+    /// The share of the time since `before` that went neither to idling nor to a process that
+    /// took `seconds` of it: what others took. A tick is too coarse for less than a few percent.
+    pub(crate) fn taken_by_others(&self, before: &Self, seconds: f64) -> f64 {
+        let elapsed = (self.at - before.at).as_secs_f64();
+        let others = elapsed - (self.idle - before.idle) - seconds;
+        (others / elapsed).max(0.0)
+    }
+}
+
+/// The columns `idle` and `iowait` of proc_stat(5).
+fn idle_seconds(stat: &str, core: usize) -> Option<f64> {
+    let name = format!("cpu{core} ");
+    let line = stat.lines().find_map(|line| line.strip_prefix(&name))?;
+    let mut columns = line.split_whitespace().map(str::parse::<f64>).skip(3);
+    let ticks = columns.next()?.ok()? + columns.next()?.ok()?;
+    Some(ticks / TICKS_PER_SECOND)
 }
 
 /// Bytes of private anonymous memory: heap and stacks, not the program's text, not the kernel's.
@@ -84,6 +120,14 @@ mod tests {
         let stat = "7 (a) (b) S 1 7 7 0 -1 4194304 99 0 0 0 12 34 0 0 20 0 1 0 5 6 7";
         let times = stat_times(stat).expect("times");
         assert_eq!((times.user_ticks, times.system_ticks), (12, 34));
+    }
+
+    #[test]
+    fn a_core_is_found_by_its_number() {
+        let stat = "cpu 9 9 9 9 9\ncpu0 1 1 1 200 100 0\ncpu1 1 1 1 50 0 0\n";
+        assert_eq!(idle_seconds(stat, 0), Some(3.0));
+        assert_eq!(idle_seconds(stat, 1), Some(0.5));
+        assert_eq!(idle_seconds(stat, 2), None);
     }
 
     #[test]

@@ -103,13 +103,14 @@ pub(crate) fn json(
     let samples = results.all().map(|((scenario, server), round, sample)| {
         let figures = match sample {
             Sample::Speed(speed) => format!(
-                r#""answers":{},"seconds":{:.6},"cpu_seconds":{:.6},"user_ticks":{},"system_ticks":{},"load_busy":{:.3}"#,
+                r#""answers":{},"seconds":{:.6},"cpu_seconds":{:.6},"user_ticks":{},"system_ticks":{},"load_busy":{:.3},"disturbed":{:.3}"#,
                 speed.answers,
                 speed.seconds,
                 speed.processor.seconds,
                 speed.processor.user_ticks,
                 speed.processor.system_ticks,
-                speed.load_busy
+                speed.load_busy,
+                speed.disturbed
             ),
             Sample::SystemCalls(calls) => format!(r#""calls_per_answer":{calls:.4}"#),
             Sample::Memory(bytes) => format!(r#""bytes_per_connection":{bytes:.1}"#),

@@ -160,6 +160,7 @@ mod tests {
             seconds: 1.0,
             processor: Processor::default(),
             load_busy: 1.0,
+            disturbed: 0.0,
         })
     }
 

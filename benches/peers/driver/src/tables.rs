@@ -28,6 +28,7 @@ pub(crate) fn table(scenario: &Scenario, results: &Results) -> String {
             "user us",
             "server busy",
             "load busy",
+            "disturbed",
         ],
         Measures::SystemCalls => &["server", "system calls per answer"],
         Measures::Memory => &["server", "bytes per connection"],
@@ -62,6 +63,7 @@ fn speed_row(scenario: &str, server: &'static str, results: &Results) -> Vec<Str
         user.map_or("-".into(), |(us, error)| format!("{us:.2} ±{error:.2}")),
         figure(median(Speed::server_busy), 2),
         figure(median(|speed| speed.load_busy), 2),
+        figure(median(|speed| speed.disturbed), 2),
     ]
 }
 

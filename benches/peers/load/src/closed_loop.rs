@@ -21,6 +21,8 @@ use crate::stage::Failure;
 /// How long the last answers may take once the window is over.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 256 * 1024;
+/// Few enough that among 1,000 connections both sides work at once, instead of in turns.
+const EVENTS_MAX: usize = 128;
 
 struct Connection {
     stream: TcpStream,
@@ -100,7 +102,7 @@ impl ClosedLoop {
         if window.is_zero() || self.connections.is_empty() {
             return Ok(count);
         }
-        let mut events = Events::with_capacity(1024);
+        let mut events = Events::with_capacity(EVENTS_MAX);
         self.launch()?;
         while self.outstanding > 0 {
             match self.poll.poll(&mut events, Some(SILENCE_MAX)) {

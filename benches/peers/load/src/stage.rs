@@ -46,7 +46,7 @@ impl From<io::Error> for Failure {
 /// The conversation; silent but for the results when not controlled.
 pub(crate) struct Stage {
     controlled: bool,
-    cpu_before: u64,
+    before: Schedule,
 }
 
 impl Stage {
@@ -57,7 +57,7 @@ impl Stage {
     ) -> Result<(), Failure> {
         let mut stage = Self {
             controlled: arguments.controlled,
-            cpu_before: 0,
+            before: Schedule::default(),
         };
         run(arguments.warmup)?;
         stage.ready()?;
@@ -71,19 +71,20 @@ impl Stage {
             println!("ready");
             self.wait_for_line()?;
         }
-        self.cpu_before = cpu_nanoseconds();
+        self.before = Schedule::read();
         Ok(())
     }
 
     /// Prints what the window did.
     fn finish(&self, count: Count) -> Result<(), Failure> {
-        let cpu = Duration::from_nanos(cpu_nanoseconds() - self.cpu_before);
+        let now = Schedule::read();
         println!(
-            "answers={} seconds={:.6} rate={:.0} load_cpu_seconds={:.6}",
+            "answers={} seconds={:.6} rate={:.0} load_cpu_seconds={:.6} load_wait_seconds={:.6}",
             count.answers,
             count.elapsed.as_secs_f64(),
             count.answers as f64 / count.elapsed.as_secs_f64().max(1e-9),
-            cpu.as_secs_f64()
+            now.running - self.before.running,
+            now.waiting - self.before.waiting,
         );
         if self.controlled {
             self.wait_for_line()?;
@@ -98,10 +99,24 @@ impl Stage {
     }
 }
 
-/// Time this thread has spent on a processor; 0 where the kernel does not tell.
-fn cpu_nanoseconds() -> u64 {
-    std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split_whitespace().next()?.parse().ok())
-        .unwrap_or(0)
+/// Seconds this thread has spent on a processor and waiting for one; 0 where the kernel does not
+/// tell.
+#[derive(Default)]
+struct Schedule {
+    running: f64,
+    waiting: f64,
+}
+
+impl Schedule {
+    fn read() -> Self {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let mut nanoseconds = text
+            .split_whitespace()
+            .map_while(|word| word.parse::<u64>().ok());
+        let mut next = || nanoseconds.next().unwrap_or(0) as f64 / 1e9;
+        Self {
+            running: next(),
+            waiting: next(),
+        }
+    }
 }
