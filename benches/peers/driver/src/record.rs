@@ -103,7 +103,10 @@ pub(crate) fn json(
     let samples = results.all().map(|((scenario, server), round, sample)| {
         let figures = match sample {
             Sample::Speed(speed) => format!(
-                r#""answers":{},"seconds":{:.6},"cpu_seconds":{:.6},"user_ticks":{},"system_ticks":{},"load_busy":{:.3},"disturbed":{:.3}"#,
+                concat!(
+                    r#""answers":{},"seconds":{:.6},"cpu_seconds":{:.6},"user_ticks":{},"#,
+                    r#""system_ticks":{},"load_busy":{:.3},"disturbed":{:.3}"#
+                ),
                 speed.answers,
                 speed.seconds,
                 speed.processor.seconds,
