@@ -1,1 +1,56 @@
-//! Squall's HTTP/1.1 server.
+//! An HTTP/1.1 server on Squall's streams: connections in, exchanges out.
+//!
+//! ```text
+//!            Listening (iostream)
+//!                 | a stream
+//!                 v
+//!   connection.rs   head -> exchange -> answer, again      one async fn: the spine
+//!       |    ^
+//!       |    |  finish()
+//!       v    |
+//!   exchange.rs     one request and its response, a handle the service may keep
+//!       |           (content.rs: what it asks; response.rs: what it answers)
+//!       v
+//!   service.rs      your code, or `web`
+//! ```
+//!
+//! ```
+//! use squall_httpserver::{Exchange, HttpServer};
+//! use squall_ioloop::IoLoop;
+//!
+//! let ioloop = IoLoop::new()?;
+//! let server = HttpServer::new(&ioloop, |http: Exchange| async move {
+//!     let _ = http.write("Hello, World!");
+//!     http.finish();
+//! });
+//! let address = server.listen("127.0.0.1:0")?;
+//! println!("http://{address}");
+//! ioloop.run_until(server.stop(std::time::Duration::from_secs(1)))?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! # What this is not
+//!
+//! No routing, no cookies, no forms (see `squall-web`); no parsing of its own (see
+//! `squall-http1`).
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod content;
+mod date;
+mod error;
+mod exchange;
+mod pool;
+mod refusal;
+mod response;
+mod server;
+mod service;
+
+pub use config::Config;
+pub use error::Error;
+pub use exchange::Exchange;
+pub use response::Chunk;
+pub use server::{DrainGuard, DrainReport, HttpServer};
+pub use service::{Service, ServiceFuture};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -112,7 +112,7 @@ impl TcpListener {
         acceptor.token.set(Some(token));
         Ok(Listening {
             ioloop: ioloop.clone(),
-            acceptor,
+            acceptor: Rc::downgrade(&acceptor),
             address,
         })
     }
@@ -144,7 +144,8 @@ fn listen(address: SocketAddr, options: &ListenerOptions) -> io::Result<mio::net
 #[must_use = "dropping it stops listening"]
 pub struct Listening {
     ioloop: Handle,
-    acceptor: Rc<Acceptor>,
+    /// The loop owns it: what it calls may own this `Listening`.
+    acceptor: Weak<Acceptor>,
     address: SocketAddr,
 }
 
@@ -156,9 +157,10 @@ impl Listening {
 
     /// Stops listening, as dropping does.
     pub fn close(&self) {
-        let socket = self.acceptor.socket.take();
+        let Some(acceptor) = self.acceptor.upgrade() else { return };
+        let socket = acceptor.socket.take();
         drop(socket);
-        if let Some(token) = self.acceptor.token.take() {
+        if let Some(token) = acceptor.token.take() {
             self.ioloop.deregister(token, None);
         }
     }

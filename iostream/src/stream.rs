@@ -371,7 +371,11 @@ impl StreamHandle {
         self.core.transport.local_addr()
     }
 
-    pub(crate) fn check_open(&self) -> Result<(), StreamClosed> {
+    /// An error if the stream is closed on our side.
+    ///
+    /// # Errors
+    /// [`StreamClosed`], with its cause.
+    pub fn check_open(&self) -> Result<(), StreamClosed> {
         match &*self.core.state.borrow() {
             State::Open => Ok(()),
             State::Closed(closed) => Err(closed.clone()),

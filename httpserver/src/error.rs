@@ -1,0 +1,91 @@
+//! Why an operation on an exchange failed.
+
+use std::fmt;
+
+use http::StatusCode;
+use squall_iostream::{StreamClosed, StreamError};
+
+/// What can go wrong between a service and its peer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer is gone. Nothing can be answered.
+    Closed(StreamClosed),
+    /// The peer's content came too slowly: 408.
+    TimedOut,
+    /// The peer broke the protocol, or a limit of it: 400, 413 and others.
+    Protocol(squall_http1::Error),
+    /// The answer is complete: nothing can be added (Tornado: "Cannot write() after finish()").
+    Finished,
+    /// The answer's head has left: its status and fields cannot be changed.
+    HeadSent,
+    /// The answer has more or less content than its `Content-Length` says.
+    WrongContentLength,
+    /// The content is being read elsewhere, or was handed over with the stream.
+    ContentTaken,
+}
+
+impl Error {
+    /// The status that tells the peer, where it is the peer's fault; 500 where it is ours.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::Protocol(error) => error.status(),
+            Self::Closed(_) => StatusCode::BAD_REQUEST,
+            Self::Finished | Self::HeadSent | Self::WrongContentLength | Self::ContentTaken => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(closed) => closed.fmt(f),
+            Self::TimedOut => f.write_str("the peer was too slow"),
+            Self::Protocol(error) => error.fmt(f),
+            Self::Finished => f.write_str("the answer is finished"),
+            Self::HeadSent => f.write_str("the answer's head has left"),
+            Self::WrongContentLength => {
+                f.write_str("the content does not have the length of its Content-Length")
+            }
+            Self::ContentTaken => f.write_str("the content is being read elsewhere"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Closed(closed) => Some(closed),
+            Self::Protocol(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<StreamClosed> for Error {
+    fn from(closed: StreamClosed) -> Self {
+        Self::Closed(closed)
+    }
+}
+
+impl From<StreamError> for Error {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Closed(closed) => Self::Closed(closed),
+            StreamError::TimedOut => Self::TimedOut,
+            // The codec's own limits are far below the stream's.
+            _ => Self::Protocol(squall_http1::Error::from(
+                squall_http1::LimitFault::HeadBytes,
+            )),
+        }
+    }
+}
+
+impl From<squall_http1::Error> for Error {
+    fn from(error: squall_http1::Error) -> Self {
+        Self::Protocol(error)
+    }
+}

@@ -1,0 +1,40 @@
+//! Exchanges of this loop that wait for their next request, with the memory of their last.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use squall_ioloop::Handle;
+
+use crate::exchange::Inner;
+
+/// So at most a few hundred KiB are kept: an exchange that has grown gives its memory back first.
+const SPARES_MAX: usize = 128;
+
+#[derive(Default)]
+pub(crate) struct Pool {
+    spares: RefCell<Vec<Rc<Inner>>>,
+}
+
+impl Pool {
+    pub(crate) fn of(ioloop: &Handle) -> Rc<Self> {
+        ioloop.local(Self::default)
+    }
+
+    /// An exchange that nobody else holds.
+    pub(crate) fn take(&self) -> Rc<Inner> {
+        self.spares.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes an exchange back, if nobody has kept a clone.
+    pub(crate) fn give(&self, mut exchange: Rc<Inner>) {
+        let Some(inner) = Rc::get_mut(&mut exchange) else {
+            return;
+        };
+        // What the user left in it is dropped while nothing is borrowed.
+        inner.reset();
+        let mut spares = self.spares.borrow_mut();
+        if spares.len() < SPARES_MAX {
+            spares.push(exchange);
+        }
+    }
+}

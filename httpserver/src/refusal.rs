@@ -1,0 +1,61 @@
+//! The server's own answers: to requests that never became an exchange, and for services that
+//! failed. Short, and never with a byte of the peer's in them.
+
+use std::rc::Rc;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use squall_iostream::StreamHandle;
+
+use crate::exchange::{Inner, Phase};
+use crate::server::Shared;
+use crate::{Error, Exchange};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");
+
+/// Tells the peer what it did wrong. The connection then ends, since nobody knows where its next
+/// request would begin (RFC 9112, section 9.3).
+pub(crate) fn refuse(stream: &StreamHandle, server: &Shared, error: &Error) {
+    let status = error.status();
+    tracing::info!(target: "squall::httpserver", status = status.as_u16(), %error, "request refused");
+    let text = page(status);
+    // Fails only if the peer is gone.
+    let _ = stream.write_with(|out| {
+        squall_http1::encode_status_line(out, status);
+        server.preamble.append_to(out, stream.ioloop());
+        squall_http1::encode_field(out, &CONTENT_TYPE, &TEXT);
+        squall_http1::encode_content_length(out, text.len() as u64);
+        out.extend_from_slice(b"connection: close\r\n");
+        squall_http1::encode_head_end(out);
+        out.extend_from_slice(text.as_bytes());
+    });
+}
+
+impl Exchange {
+    /// For a service that panicked, or let its exchange fall: 500 if nothing has left, else a cut
+    /// connection.
+    pub(crate) fn fail(inner: &Rc<Inner>) {
+        if inner.phase.get() == Phase::Open {
+            let exchange = Self::resume(inner);
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            let answered = exchange
+                .reset_response()
+                .and_then(|()| exchange.set_status(status))
+                .and_then(|()| exchange.set_header(CONTENT_TYPE, TEXT))
+                .and_then(|()| exchange.write(page(status)));
+            // Fails only if the peer is gone, and then so does this.
+            drop(answered);
+            exchange.finish();
+        } else if !matches!(inner.phase.get(), Phase::Finished { .. }) {
+            inner.phase.set(Phase::Broken);
+        }
+    }
+}
+
+fn page(status: StatusCode) -> String {
+    format!(
+        "{}: {}\n",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or("Unknown")
+    )
+}

@@ -1,0 +1,221 @@
+//! What an exchange answers, until it leaves: status, fields and content, and how they become
+//! bytes.
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, SERVER, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+/// The response as the service has made it so far.
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    /// In the order of setting. A handful: searching it beats hashing.
+    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) content: Content,
+}
+
+impl Default for Response {
+    fn default() -> Self {
+        Self {
+            status: StatusCode::OK,
+            fields: Vec::new(),
+            content: Content::default(),
+        }
+    }
+}
+
+impl Response {
+    pub(crate) fn clear(&mut self) {
+        self.status = StatusCode::OK;
+        self.fields.clear();
+        self.content.clear();
+    }
+
+    pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        match self.fields.iter().position(|(known, _)| *known == name) {
+            None => self.fields.push((name, value)),
+            Some(first) => {
+                self.fields[first].1 = value;
+                let mut index = 0;
+                self.fields.retain(|(known, _)| {
+                    index += 1;
+                    *known != name || index == first + 1
+                });
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, name: &HeaderName) {
+        self.fields.retain(|(known, _)| known != name);
+    }
+
+    pub(crate) fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.fields
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The length that the service has declared itself.
+    pub(crate) fn declared_length(&self) -> Option<u64> {
+        self.get(&CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
+    /// The service's fields, but for those that are the server's to say.
+    pub(crate) fn encode_fields(&self, out: &mut Vec<u8>, is_upgrade: bool) {
+        for (name, value) in &self.fields {
+            let is_ours = *name == CONTENT_LENGTH
+                || *name == TRANSFER_ENCODING
+                || (*name == CONNECTION && !is_upgrade)
+                || *name == DATE
+                || *name == SERVER;
+            if !is_ours {
+                squall_http1::encode_field(out, name, value);
+            }
+        }
+    }
+
+    /// Whether the service asked for the connection to end with this answer.
+    pub(crate) fn wants_close(&self) -> bool {
+        self.fields.iter().any(|(name, value)| {
+            *name == CONNECTION
+                && value.to_str().is_ok_and(|list| {
+                    list.split(',')
+                        .any(|token| token.trim().eq_ignore_ascii_case("close"))
+                })
+        })
+    }
+}
+
+/// Content that has not left: small writes merged, large ones kept as they are.
+#[derive(Default)]
+pub(crate) struct Content {
+    parts: Vec<Bytes>,
+    tail: Vec<u8>,
+    parts_len: usize,
+}
+
+/// From here on a chunk of content is passed on by reference.
+const COPY_BYTES_MAX: usize = 4096;
+/// A tail that has grown past this goes to the stream as it is, and is not kept for the next
+/// request.
+const KEEP_BYTES_MAX: usize = 16 * 1024;
+
+impl Content {
+    pub(crate) fn len(&self) -> usize {
+        self.parts_len + self.tail.len()
+    }
+
+    pub(crate) fn push(&mut self, chunk: Chunk<'_>) {
+        match chunk {
+            Chunk::Owned(bytes) if bytes.len() > COPY_BYTES_MAX => {
+                self.close_tail();
+                self.parts_len += bytes.len();
+                self.parts.push(bytes);
+            }
+            Chunk::Owned(bytes) => self.tail.extend_from_slice(&bytes),
+            Chunk::Borrowed(bytes) => self.tail.extend_from_slice(bytes),
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.parts.clear();
+        self.parts_len = 0;
+        self.tail.clear();
+        if self.tail.capacity() > KEEP_BYTES_MAX {
+            self.tail = Vec::new();
+        }
+    }
+
+    /// Hands everything over, in order: large pieces to `share`, the rest to `copy`.
+    pub(crate) fn drain<E>(
+        &mut self,
+        mut share: impl FnMut(Bytes) -> Result<(), E>,
+        copy: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.tail.len() > KEEP_BYTES_MAX {
+            self.close_tail();
+        }
+        self.parts_len = 0;
+        for part in self.parts.drain(..) {
+            share(part)?;
+        }
+        if !self.tail.is_empty() {
+            copy(&self.tail)?;
+            self.tail.clear();
+        }
+        Ok(())
+    }
+
+    fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            let tail = Bytes::from(std::mem::take(&mut self.tail));
+            self.parts_len += tail.len();
+            self.parts.push(tail);
+        }
+    }
+}
+
+/// Something that can be written to an answer: text and bytes, borrowed or owned.
+pub enum Chunk<'a> {
+    /// Copied.
+    Borrowed(&'a [u8]),
+    /// Passed on without a copy if it is large.
+    Owned(Bytes),
+}
+
+impl<'a> From<&'a str> for Chunk<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a String> for Chunk<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a [u8]> for Chunk<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Chunk<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Chunk<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl From<String> for Chunk<'_> {
+    fn from(text: String) -> Self {
+        Self::Owned(Bytes::from(text))
+    }
+}
+
+impl From<Vec<u8>> for Chunk<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Owned(Bytes::from(bytes))
+    }
+}
+
+impl From<Bytes> for Chunk<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Self::Owned(bytes)
+    }
+}
+
+impl<'a> From<std::borrow::Cow<'a, str>> for Chunk<'a> {
+    fn from(text: std::borrow::Cow<'a, str>) -> Self {
+        match text {
+            std::borrow::Cow::Borrowed(text) => text.into(),
+            std::borrow::Cow::Owned(text) => text.into(),
+        }
+    }
+}
