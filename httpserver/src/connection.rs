@@ -19,8 +19,8 @@ use crate::server::{Guest, Shared};
 use crate::service::ServiceFuture;
 use crate::{Error, Exchange};
 
-/// Requests that one connection may have answered before the others get their turn, however many
-/// it has pipelined.
+/// Requests that one connection may have answered in one go before the others get their turn,
+/// however many it has pipelined.
 const REQUESTS_PER_TURN: u32 = 64;
 /// Unsent answers above which a connection reads no further request until the peer has read.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
@@ -44,7 +44,6 @@ enum End {
 pub(crate) async fn serve(mut stream: IoStream, server: Rc<Shared>) {
     let guest = server.register(stream.handle());
     let mut heads = Heads::default();
-    let mut answered: u32 = 0;
     let end = loop {
         let exchange = match heads.next(&mut stream, &server, &guest).await {
             Ok(exchange) => exchange,
@@ -89,8 +88,8 @@ pub(crate) async fn serve(mut stream: IoStream, server: Rc<Shared>) {
             }
         }
         server.pool.give(exchange);
-        answered = answered.wrapping_add(1);
-        if answered % REQUESTS_PER_TURN == 0 || stream.unsent_len() > UNSENT_BYTES_MAX {
+        if heads.in_one_go >= REQUESTS_PER_TURN || stream.unsent_len() > UNSENT_BYTES_MAX {
+            heads.in_one_go = 0;
             stream.set_deadline(Some(server.config.timeout_write));
             if stream.drained(UNSENT_BYTES_MAX).await.is_err() {
                 return;
@@ -133,6 +132,8 @@ struct Heads {
     partial: Option<Rc<Inner>>,
     /// Whether the connection has had a request.
     is_used: bool,
+    /// Requests found without having waited.
+    in_one_go: u32,
 }
 
 impl Heads {
@@ -145,8 +146,10 @@ impl Heads {
         // Pipelined: no clock is looked at, nobody is told.
         let buffered = stream.decode_buffered(&mut |input| self.step(input, server));
         if let Some(found) = buffered.map_err(End::Refused)? {
+            self.in_one_go += 1;
             return Ok(found);
         }
+        self.in_one_go = 0;
         if self.partial.is_none() {
             if let Some(found) = self.begin(stream, server, guest).await? {
                 return Ok(found);
