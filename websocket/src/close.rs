@@ -110,6 +110,18 @@ impl<'a> CloseFrame<'a> {
         Ok(Self { code, reason })
     }
 
+    /// A Close frame's content, the reason cut after the last character that fits.
+    pub(crate) fn cut(code: CloseCode, reason: &'a str) -> Self {
+        let mut end = reason.len().min(REASON_BYTES_MAX);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self {
+            code,
+            reason: &reason[..end],
+        }
+    }
+
     /// Why the peer closes, as a number.
     #[must_use]
     pub fn code(&self) -> CloseCode {

@@ -98,7 +98,7 @@ pub enum LimitFault {
     FrameBytes,
 }
 
-/// The calls that are refused because what they ask for does not fit on the wire.
+/// The calls that are refused because what they ask for cannot be on the wire.
 ///
 /// ```
 /// use squall_websocket::{Error, LocalFault, encode_ping};
@@ -115,6 +115,9 @@ pub enum LocalFault {
     ReasonTooLong,
     /// A subprotocol's name is not a token (§4.1, RFC 9110 §5.6.2).
     SubprotocolNotToken,
+    /// The WebSocket is closing or closed: after a Close nothing is sent (§5.5.1). Ordinary, since
+    /// a peer may go at any time (Tornado's `WebSocketClosedError`).
+    Closed,
 }
 
 impl fmt::Display for Error {
@@ -141,6 +144,7 @@ impl fmt::Display for Error {
                 LocalFault::ControlTooLong => "ping or pong of more than 125 bytes",
                 LocalFault::ReasonTooLong => "close reason of more than 123 bytes",
                 LocalFault::SubprotocolNotToken => "subprotocol is not a token",
+                LocalFault::Closed => "the WebSocket is closed",
             },
         })
     }

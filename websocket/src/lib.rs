@@ -56,23 +56,33 @@
 
 mod close;
 mod config;
+mod connection;
+mod conversation;
 mod encode;
 mod error;
 mod frame;
+mod handler;
 pub mod handshake;
 mod mask;
 mod message;
 mod protocol;
+mod topics;
 mod utf8;
+mod waiters;
+mod websocket;
 
 pub use close::{CloseCode, CloseFrame};
-pub use config::Limits;
+pub use config::{Config, Limits};
+pub use connection::serve;
 pub use encode::{
     Fragment, encode_close, encode_fragment, encode_message, encode_ping, encode_pong, frame_bytes,
 };
 pub use error::{Error, LimitFault, LocalFault, PeerFault};
 pub use frame::{FrameHeader, Opcode, Role};
+pub use handler::{HandlerResult, WebSocketHandler};
 pub use mask::{MaskingKey, mask};
 pub use message::{Message, MessageKind};
 pub use protocol::{Closing, Event, Protocol};
+pub use topics::Topics;
 pub use utf8::{Incremental, InvalidUtf8};
+pub use websocket::WebSocket;

@@ -1,6 +1,6 @@
 //! Messages (RFC 6455 §5.4, §5.6): what an application says, and how it is put together again.
 //!
-//! [`Message`] is what goes out. The assembly is where a message grows that did not arrive whole in
+//! [`Message`] is what goes out, and what a handler is lent. The assembly is where a message grows that did not arrive whole in
 //! one piece of input: its frames were many, or the input ended inside its only one. It owns the
 //! single allocation a connection's receiving side ever makes. Which frames may follow which, and
 //! how much they may claim, is decided in `protocol.rs`, its only caller.
@@ -9,7 +9,7 @@ use crate::error::{Error, PeerFault};
 use crate::protocol::Event;
 use crate::utf8::Incremental;
 
-/// A message to be sent.
+/// A message: to be sent, or lent to a handler that receives it.
 ///
 /// ```
 /// use squall_websocket::{Message, encode_message};
@@ -55,6 +55,24 @@ impl<'a> From<&'a str> for Message<'a> {
 
 impl<'a> From<&'a [u8]> for Message<'a> {
     fn from(bytes: &'a [u8]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'a> From<&'a String> for Message<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Message<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Message<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
         Self::Binary(bytes)
     }
 }

@@ -81,14 +81,16 @@ pub enum Closing {
 }
 
 impl Closing {
-    fn after_sent(self) -> Self {
+    /// After a Close of ours.
+    pub(crate) fn after_sent(self) -> Self {
         match self {
             Self::Open | Self::Sent => Self::Sent,
             Self::Received | Self::Complete => Self::Complete,
         }
     }
 
-    fn after_received(self) -> Self {
+    /// After the peer's Close, or its failure.
+    pub(crate) fn after_received(self) -> Self {
         match self {
             Self::Open | Self::Received => Self::Received,
             Self::Sent | Self::Complete => Self::Complete,

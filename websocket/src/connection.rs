@@ -1,0 +1,307 @@
+//! A connection, from the end of the opening handshake to the end of TCP: one async function.
+//!
+//! ```text
+//!   open --> listen: decode one read, all its frames, in one go ---------> on_close --> linger
+//!              ^  |                                           |
+//!              |  +-- too many frames for one turn: yield     +-- Close, broken protocol,
+//!              |  +-- too much unsent: wait until it is taken     end of stream, deadline
+//!              |  +-- silence: ping
+//!              +--+
+//! ```
+//!
+//! Answers leave in one write when `decode` has to wait for input. Nothing is allocated for a
+//! message that arrives whole, and nothing at all is kept while waiting but this future and the
+//! socket's shared state. The handler is called through `conversation.rs`.
+
+use std::future::Future;
+use std::rc::Rc;
+
+use squall_ioloop::yield_now;
+use squall_iostream::{IoStream, Step, StreamError};
+
+use crate::conversation::Conversation;
+use crate::handler::WebSocketHandler;
+use crate::{CloseCode, CloseFrame, Config, Event, Protocol, Role, WebSocket};
+
+/// Serves one WebSocket until it is over. Call it when the answer to the opening handshake was
+/// written; frames that came glued to the request may already be in the stream.
+///
+/// Takes a [`Config`], or better an `Rc<Config>` for all connections. Dropping the future closes
+/// TCP and ends the conversation; `on_close` is called then too.
+///
+/// ```
+/// use squall_ioloop::IoLoop;
+/// use squall_iostream::memory;
+/// use squall_websocket::{Config, HandlerResult, Message, WebSocket, WebSocketHandler, serve};
+///
+/// struct Echo;
+/// impl WebSocketHandler for Echo {
+///     fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
+///         Ok(ws.write_message(message)?)
+///     }
+/// }
+///
+/// let ioloop = IoLoop::new()?;
+/// let (ours, mut theirs) = memory::pair(&ioloop, memory::Options::default());
+/// ioloop.spawn_detached(serve(ours, Config::default(), Echo));
+/// let answer = ioloop.run_until(async {
+///     theirs.write(b"\x81\x82\x01\x02\x03\x04\x69\x6b")?; // a client masks: "hi"
+///     theirs.read_bytes(4).await
+/// })??;
+/// assert_eq!(answer, b"\x81\x02hi");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn serve<C, H>(stream: IoStream, config: C, handler: H) -> impl Future<Output = ()>
+where
+    C: Into<Rc<Config>>,
+    H: WebSocketHandler,
+{
+    let config = config.into();
+    let ws = WebSocket::new(stream.handle(), config);
+    let mut connection = Connection {
+        stream,
+        protocol: Protocol::new(Role::Server, ws.config().limits),
+        conversation: Conversation::new(handler, ws),
+        is_pinged: false,
+    };
+    // Borrowed here and not moved into a function, for a future would keep room for it twice.
+    async move {
+        let end = connection.run().await;
+        if let End::Orderly = end {
+            let bytes_max = connection.linger_bytes_max();
+            connection.stream.linger(bytes_max).await;
+        }
+    }
+}
+
+struct Connection<H: WebSocketHandler> {
+    stream: IoStream,
+    protocol: Protocol,
+    conversation: Conversation<H>,
+    /// Whether a Ping of ours was the last that happened.
+    is_pinged: bool,
+}
+
+/// How TCP is to be closed.
+enum End {
+    /// With all that is unsent, and so that the peer can read it.
+    Orderly,
+    /// At once: nobody is there, or the peer has had its time.
+    Abrupt,
+}
+
+/// Why reading stops: for a moment, or for good.
+enum Pause {
+    /// Enough frames for one turn.
+    Turn,
+    /// The peer does not take its answers.
+    Backlog,
+    /// The peer's Close, and what it said; or it broke the protocol.
+    Over(Option<Farewell>),
+}
+
+/// What a Close frame said, kept for `on_close`.
+struct Farewell {
+    code: CloseCode,
+    reason: Box<str>,
+}
+
+/// Discarded at the end at most, unless messages may be larger: what a peer may have had under way
+/// when we stopped listening.
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+impl<H: WebSocketHandler> Connection<H> {
+    async fn run(&mut self) -> End {
+        self.conversation.ws.cork(true);
+        // Whatever deadline the opening handshake has left is none of ours.
+        self.stream.set_deadline(None);
+        expect_life(&self.conversation.ws);
+        self.conversation.open();
+        self.conversation.ws.cork(false);
+        let (farewell, end) = self.listen().await;
+        let frame = farewell
+            .as_ref()
+            .map(|farewell| CloseFrame::cut(farewell.code, &farewell.reason));
+        self.conversation.end(frame);
+        // The server closes TCP first (§7.1.1), and the peer has as long again to follow.
+        let patience = self.conversation.ws.config().timeout_close;
+        self.stream.set_deadline(Some(patience));
+        end
+    }
+
+    /// Reads until there is nothing more to hear.
+    async fn listen(&mut self) -> (Option<Farewell>, End) {
+        loop {
+            let heard = self
+                .stream
+                .decode(|input| {
+                    self.is_pinged = false;
+                    Ok(hear(&mut self.protocol, &mut self.conversation, input))
+                })
+                .await;
+            match heard {
+                Ok(Pause::Turn) => {
+                    self.stream.flush_at_turn_end();
+                    yield_now().await;
+                }
+                Ok(Pause::Backlog) => {
+                    if let Err(end) = self.wait_until_taken().await {
+                        return (None, end);
+                    }
+                }
+                Ok(Pause::Over(farewell)) => return (farewell, End::Orderly),
+                Err(StreamError::TimedOut) => {
+                    if !self.bear_silence() {
+                        return (None, End::Abrupt);
+                    }
+                }
+                // The peer may have closed its side only, and still take answers.
+                Err(_) => return (None, End::Orderly),
+            }
+        }
+    }
+
+    /// Waits until the peer has taken most of what is unsent. As long as it takes some of it
+    /// between two deadlines, it is slow; then it is gone.
+    async fn wait_until_taken(&self) -> Result<(), End> {
+        let mut unsent = self.stream.unsent_len();
+        loop {
+            let ws = &self.conversation.ws;
+            match ws.drained_or_deadline().await {
+                Ok(()) => return Ok(()),
+                Err(StreamError::TimedOut)
+                    if !ws.is_closing() && self.stream.unsent_len() < unsent =>
+                {
+                    unsent = self.stream.unsent_len();
+                    expect_life(ws);
+                }
+                Err(_) => return Err(End::Abrupt),
+            }
+        }
+    }
+
+    /// The deadline has passed: whether to go on listening.
+    fn bear_silence(&mut self) -> bool {
+        let ws = &self.conversation.ws;
+        if ws.is_closing() {
+            return false;
+        }
+        if self.is_pinged {
+            // In case it only lost its way: it has the time of a closing handshake to answer.
+            ws.close(CloseCode::INTERNAL_ERROR, "ping timed out");
+        } else if ws.ping(b"").is_ok() {
+            self.is_pinged = true;
+            let patience = ws.config().ping_timeout;
+            self.stream.set_deadline(Some(patience));
+        }
+        true
+    }
+
+    fn linger_bytes_max(&self) -> usize {
+        let limits = &self.conversation.ws.config().limits;
+        limits.message_bytes_max.max(LINGER_BYTES_MAX)
+    }
+}
+
+/// Handles what one read has brought: frame by frame, to the last, unless there is a reason to stop.
+fn hear<H: WebSocketHandler>(
+    protocol: &mut Protocol,
+    conversation: &mut Conversation<H>,
+    input: &mut [u8],
+) -> Step<Pause> {
+    expect_life(&conversation.ws);
+    // The stream is flushed before it waits for more, so nothing need be flushed until then.
+    conversation.ws.cork(true);
+    let step = hear_frames(protocol, conversation, input);
+    conversation.ws.cork(false);
+    step
+}
+
+fn hear_frames<H: WebSocketHandler>(
+    protocol: &mut Protocol,
+    conversation: &mut Conversation<H>,
+    input: &mut [u8],
+) -> Step<Pause> {
+    let config = conversation.ws.config();
+    let (frames_per_turn, backlog_bytes_pause) =
+        (config.frames_per_turn.max(1), config.backlog_bytes_pause);
+    let mut used = 0;
+    for _ in 0..frames_per_turn {
+        match protocol.receive(&mut input[used..]) {
+            Ok((0, None)) => return Step::More(used),
+            Ok((count, None)) => used += count,
+            Ok((count, Some(Event::Close(frame)))) => {
+                let farewell = answer_close(&conversation.ws, frame);
+                return Step::Done(used + count, Pause::Over(farewell));
+            }
+            Ok((count, Some(event))) => {
+                used += count;
+                conversation.tell(event);
+            }
+            Err(error) => {
+                tracing::debug!(target: "squall::websocket", "the peer is cut off: {error}");
+                // §7.1.7: with a Close, behind all answers that are due. Its reason helps whoever
+                // wrote the peer.
+                let ws = &conversation.ws;
+                ws.note_received_close();
+                let reason = error.to_string();
+                ws.send_close(Some(CloseFrame::cut(error.close_code(), &reason)));
+                return Step::Done(input.len(), Pause::Over(None));
+            }
+        }
+        if conversation.ws.buffered_amount() > backlog_bytes_pause {
+            return Step::Done(used, Pause::Backlog);
+        }
+    }
+    Step::Done(used, Pause::Turn)
+}
+
+/// §5.5.1: a Close is answered with its own code, if that was not done before.
+fn answer_close(ws: &WebSocket, frame: Option<CloseFrame<'_>>) -> Option<Farewell> {
+    ws.note_received_close();
+    ws.send_close(frame.map(|frame| frame.code().into()));
+    frame.map(|frame| Farewell {
+        code: frame.code(),
+        reason: frame.reason().into(),
+    })
+}
+
+/// The peer has given a sign of life, and has until the next Ping to give another. In the closing
+/// handshake nothing it says buys it time.
+fn expect_life(ws: &WebSocket) {
+    if let Some(interval) = ws.config().ping_interval {
+        if !ws.is_closing() {
+            ws.stream().set_deadline(Some(interval));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HandlerResult, Message};
+    use squall_ioloop::IoLoop;
+    use squall_iostream::memory;
+
+    struct Silent;
+    impl WebSocketHandler for Silent {
+        fn on_message(&mut self, _: &WebSocket, _: Message<'_>) -> HandlerResult {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let ioloop = IoLoop::new().unwrap();
+        let (ours, _theirs) = memory::pair(&ioloop, memory::Options::default());
+        let future = serve(ours, Config::default(), Silent);
+        eprintln!(
+            "future {} connection {} protocol {} shared {}",
+            size_of_val(&future),
+            size_of::<Connection<Silent>>(),
+            size_of::<Protocol>(),
+            size_of::<IoStream>()
+        );
+        assert!(size_of_val(&future) < 400);
+    }
+}
