@@ -199,10 +199,16 @@ impl ContentDecoder {
                 }
                 State::Trailers => {
                     let rest = &input[at..];
-                    // The usual trailer section is an empty line.
-                    if self.trailers.is_none() && rest.starts_with(b"\r\n") {
-                        self.state = State::End;
-                        return Ok((at + 2, ContentEvent::End));
+                    // The usual trailer section is no field and the empty line.
+                    if self.trailers.is_none() {
+                        match rest {
+                            [b'\r', b'\n', ..] => {
+                                self.state = State::End;
+                                return Ok((at + 2, ContentEvent::End));
+                            }
+                            [] | [b'\r'] => return Ok((at, ContentEvent::Partial)),
+                            _ => {}
+                        }
                     }
                     let trailers = self.trailers.get_or_insert_default();
                     let (used, ended) = trailers.read(rest, limits)?;

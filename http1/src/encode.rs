@@ -158,10 +158,13 @@ pub fn encode_chunk_head(out: &mut Vec<u8>, len: usize) {
     let mut line = *b"0000000000000000\r\n";
     let mut start = LINE_BYTES - 2;
     let mut rest = len;
-    while rest > 0 {
+    loop {
         start -= 1;
         line[start] = DIGITS[rest & 0xf];
         rest >>= 4;
+        if rest == 0 {
+            break;
+        }
     }
     out.extend_from_slice(&line[start..]);
 }

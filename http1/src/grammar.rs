@@ -1,8 +1,8 @@
 //! Which octets may stand where: the byte tables and the scans over them, each under its ABNF.
 //!
 //! Nothing here knows what a message is. A scan returns how many leading octets belong to its
-//! rule; its caller decides what the octet after them means. Used by every decoder. The scans
-//! take eight octets at a time, since most of a head is passed over by them (`benches/http1_head`).
+//! rule; its caller decides what the octet after them means. Used by every decoder. The longer
+//! scans take several octets at a time, since most of a head goes by under them.
 
 /// A set of octets as a table.
 type ByteSet = [bool; 256];
@@ -63,14 +63,30 @@ pub(crate) fn is_reg_name(byte: u8) -> bool {
 pub(crate) fn text_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
-        let rest = &bytes[at..];
-        at += first_octet(rest, controls);
+        at += plain_blocks_len(&bytes[at..]);
+        at += first_octet(&bytes[at..], controls);
         // HTAB is the one control that is text.
         if bytes.get(at) != Some(&b'\t') {
             return at;
         }
         at += 1;
     }
+}
+
+/// How many leading octets are in blocks of sixteen without a control. Most of a long value (a
+/// cookie, a user agent) goes by here: the compiler makes vector instructions of it.
+#[inline]
+fn plain_blocks_len(bytes: &[u8]) -> usize {
+    const BLOCK_BYTES: usize = 16;
+    let mut rest = bytes;
+    while let Some((block, after)) = rest.split_first_chunk::<BLOCK_BYTES>() {
+        let control = |found: bool, byte: &u8| found | (*byte < 0x20) | (*byte == 0x7f);
+        if block.iter().fold(false, control) {
+            break;
+        }
+        rest = after;
+    }
+    bytes.len() - rest.len()
 }
 
 /// How many leading octets are visible ASCII, `VCHAR = %x21-7E` (RFC 5234 B.1): the only ones a
@@ -168,7 +184,7 @@ mod tests {
     #[test]
     fn scans_agree_with_their_grammar_octet_by_octet() {
         for byte in 0..=255_u8 {
-            for len in 0..20 {
+            for len in 0..40 {
                 for at in 0..len {
                     let mut bytes = vec![b'a'; len];
                     bytes[at] = byte;

@@ -54,7 +54,13 @@ pub(crate) fn read_request_line(
         Some(b' ') if method_end > 0 => {}
         None => return Ok(None),
         Some(b'\n') => return Err(PeerFault::BareLf.into()),
-        Some(b'\r') if method_end == 0 => return Err(PeerFault::EmptyLines.into()),
+        // The decoder has passed over one empty line already; here is another.
+        Some(_) if method_end == 0 => {
+            return match read_crlf(input, 0, PeerFault::MethodInvalid)? {
+                Some(_) => Err(PeerFault::EmptyLines.into()),
+                None => Ok(None),
+            };
+        }
         Some(_) => return Err(PeerFault::MethodInvalid.into()),
     }
     let target_start = method_end + 1;

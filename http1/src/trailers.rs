@@ -33,6 +33,7 @@ const FORBIDDEN: [&str; 23] = [
     "pragma",
     "proxy-authenticate",
     "proxy-authorization",
+    "proxy-connection",
     "range",
     "set-cookie",
     "te",
@@ -40,7 +41,6 @@ const FORBIDDEN: [&str; 23] = [
     "transfer-encoding",
     "upgrade",
     "www-authenticate",
-    "proxy-connection",
 ];
 
 /// The trailer fields so far.
