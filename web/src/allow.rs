@@ -1,51 +1,28 @@
-//! Which methods a route answers, and how it says so.
+//! Which methods a route answers, as it says so in `Allow`.
 //!
-//! A 405 without `Allow` is no HTTP (RFC 9110 §15.5.6), so every route works its methods out
-//! once, when it is added, together with the field value. HEAD comes with GET and OPTIONS with
-//! everything, unless the route answers them itself. Used by the targets in `target.rs`.
+//! A 405 without `Allow` is not HTTP (RFC 9110 §15.5.6). HEAD comes with GET and OPTIONS with
+//! everything, whether a route answers them itself or not. Each route works the value out once,
+//! when it is added (`route.rs`).
 
 use http::{HeaderValue, Method};
 
-/// The methods of one route.
-#[derive(Clone, Debug)]
-pub(crate) struct Allow {
-    methods: Vec<Method>,
-    value: HeaderValue,
-}
-
-impl Allow {
-    /// What follows from answering `methods`.
-    pub(crate) fn new(methods: impl IntoIterator<Item = Method>) -> Self {
-        let mut allowed: Vec<Method> = Vec::new();
-        for method in methods {
-            let is_get = method == Method::GET;
-            for method in [method].into_iter().chain(is_get.then_some(Method::HEAD)) {
-                if !allowed.contains(&method) {
-                    allowed.push(method);
-                }
-            }
+/// The value of `Allow` for a route that answers `methods`.
+pub(crate) fn allow_value(methods: impl IntoIterator<Item = Method>) -> HeaderValue {
+    let mut names: Vec<String> = Vec::new();
+    let mut add = |name: &str| {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
         }
-        if !allowed.contains(&Method::OPTIONS) {
-            allowed.push(Method::OPTIONS);
-        }
-        let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
-        // Methods are tokens, and tokens are field values.
-        let value = HeaderValue::try_from(names.join(", "));
-        let value = value.unwrap_or_else(|_| HeaderValue::from_static(""));
-        Self {
-            methods: allowed,
-            value,
+    };
+    for method in methods {
+        add(method.as_str());
+        if method == Method::GET {
+            add("HEAD");
         }
     }
-
-    pub(crate) fn contains(&self, method: &Method) -> bool {
-        self.methods.contains(method)
-    }
-
-    /// The value of the `Allow` field.
-    pub(crate) fn value(&self) -> &HeaderValue {
-        &self.value
-    }
+    add("OPTIONS");
+    // Methods are tokens, and tokens may stand in a field value: the conversion cannot fail.
+    HeaderValue::try_from(names.join(", ")).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]
@@ -53,7 +30,7 @@ mod tests {
     use super::*;
 
     fn check(methods: &[Method], expected: &str) {
-        assert_eq!(Allow::new(methods.iter().cloned()).value(), expected);
+        assert_eq!(allow_value(methods.iter().cloned()), expected);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::error_page::reason;
 
@@ -44,6 +44,8 @@ pub enum Error {
     Http(Box<HttpError>),
     /// No error: the response is finished with what has been written so far (Tornado's `Finish`).
     Finish,
+    /// The client went away: there is nobody to answer.
+    Closed,
     /// Anything else: 500 for the client, the details for the log.
     Other(Box<dyn StdError>),
 }
@@ -55,7 +57,7 @@ impl Error {
         match self {
             Self::Http(error) => error.status(),
             Self::Finish => StatusCode::OK,
-            Self::Other(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Closed | Self::Other(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -64,7 +66,7 @@ impl Error {
     pub fn public_message(&self) -> &str {
         match self {
             Self::Http(error) => error.message(),
-            Self::Finish | Self::Other(_) => reason(self.status()),
+            Self::Finish | Self::Closed | Self::Other(_) => reason(self.status()),
         }
     }
 }
@@ -74,18 +76,32 @@ impl fmt::Display for Error {
         match self {
             Self::Http(error) => error.fmt(f),
             Self::Finish => f.write_str("finished early"),
+            Self::Closed => f.write_str("the client went away"),
             Self::Other(error) => error.fmt(f),
         }
     }
 }
 
+/// Errors of this crate and of the layer below are recognised for what they are; any other error
+/// is kept as it is.
 impl<E: StdError + 'static> From<E> for Error {
     fn from(error: E) -> Self {
-        let error: Box<dyn StdError> = Box::new(error);
-        match error.downcast::<HttpError>() {
-            Ok(error) => Self::Http(error),
-            Err(error) => Self::Other(error),
-        }
+        Self::recognize(Box::new(error))
+    }
+}
+
+impl Error {
+    fn recognize(error: Box<dyn StdError>) -> Self {
+        let error = match error.downcast::<HttpError>() {
+            Ok(error) => return Self::Http(error),
+            Err(error) => error,
+        };
+        let status = match error.downcast_ref() {
+            Some(squall_httpserver::Error::Closed(_)) => return Self::Closed,
+            Some(error) if error.status().is_client_error() => error.status(),
+            _ => return Self::Other(error),
+        };
+        Self::Http(Box::new(HttpError::new(status).with_source(error)))
     }
 }
 
@@ -107,6 +123,7 @@ pub struct HttpError {
     status: StatusCode,
     message: Option<Cow<'static, str>>,
     log_message: Option<Cow<'static, str>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     source: Option<Box<dyn StdError>>,
 }
 
@@ -118,6 +135,7 @@ impl HttpError {
             status,
             message: None,
             log_message: None,
+            headers: Vec::new(),
             source: None,
         }
     }
@@ -133,6 +151,13 @@ impl HttpError {
     #[must_use]
     pub fn with_log_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.log_message = Some(message.into());
+        self
+    }
+
+    /// Adds a header field to the answer, such as `Retry-After` to a 503.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -161,6 +186,12 @@ impl HttpError {
     #[must_use]
     pub fn log_message(&self) -> Option<&str> {
         self.log_message.as_deref()
+    }
+
+    /// The header fields of the answer.
+    #[must_use]
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
     }
 
     /// 400, because the request lacks this argument (Tornado's `MissingArgumentError`).

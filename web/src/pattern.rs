@@ -235,3 +235,13 @@ impl TryFrom<&str> for Pattern {
         Self::new(template)
     }
 }
+
+/// So that `Pattern::regex(…)` may be given without unwrapping it; what is wrong with it is told
+/// where the route is added.
+impl TryFrom<Result<Self, PatternError>> for Pattern {
+    type Error = PatternError;
+
+    fn try_from(pattern: Result<Self, PatternError>) -> Result<Self, PatternError> {
+        pattern
+    }
+}

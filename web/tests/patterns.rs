@@ -1,4 +1,5 @@
 //! What a path pattern answers, what it refuses to be, and the way back.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 use squall_web::{Pattern, PatternFault, ReverseError};
 

@@ -1,4 +1,5 @@
 //! The route table: order is precedence, and mistakes are found while it is built.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 use squall_web::{Pattern, RouteError, Router};
 

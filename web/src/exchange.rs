@@ -1,0 +1,158 @@
+//! One request and its response, as handlers see them.
+//!
+//! [`Exchange`] is httpserver's handle of the same name with the web's vocabulary added: arguments
+//! and content on the way in (`exchange/request.rs`), JSON, redirects and error pages on the way
+//! out (`exchange/response.rs`). Here is what both rest on: what the web layer remembers about a
+//! request while it is served. `application.rs` fills that in, `handler.rs` drives it.
+
+mod request;
+mod response;
+
+use std::mem;
+use std::ops::{Deref, Range};
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::application::Application;
+use crate::arguments::Arguments;
+use crate::captures::Captures;
+use crate::error::{HttpError, Result};
+use crate::media_type::MediaType;
+
+/// One request and its response (in Tornado, what a `RequestHandler` offers its methods).
+///
+/// It is a handle: all methods take `&self`, a clone is cheap, and a callback may keep one to
+/// answer in a later turn of the loop. Everything [`squall_httpserver::Exchange`] can do, it can.
+///
+/// ```
+/// use squall_web::{Exchange, Result};
+///
+/// async fn greet(http: &Exchange) -> Result {
+///     http.write("Hello, ")?;
+///     http.write(http.argument_or("name", "world")?)
+/// }
+/// # squall_web::Application::new().get("/", greet);
+/// ```
+#[derive(Clone)]
+pub struct Exchange(squall_httpserver::Exchange);
+
+impl Deref for Exchange {
+    type Target = squall_httpserver::Exchange;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Exchange {
+    pub(crate) fn new(exchange: squall_httpserver::Exchange) -> Self {
+        Self(exchange)
+    }
+
+    /// Remembers which route was found; what was known about an earlier request is forgotten.
+    pub(crate) fn begin(&self, application: Rc<Application>, found: Option<(usize, Captures)>) {
+        self.state(|state| {
+            state.forget();
+            state.application = Some(application);
+            state.found = found;
+        });
+    }
+
+    /// Lets go of the content and the application when a request is over: the memory behind an
+    /// exchange waits in a pool for the next one, which may be long in coming.
+    pub(crate) fn end(&self) {
+        self.state(State::forget);
+    }
+
+    /// The application this request is served by.
+    ///
+    /// # Panics
+    ///
+    /// When no application serves it; that cannot happen in a handler.
+    #[must_use]
+    pub fn application(&self) -> Rc<Application> {
+        let application = self.state(|state| state.application.clone());
+        application.expect("an exchange is made by an application")
+    }
+
+    /// What is remembered about this request. The borrow ends with `f`, which must not come back
+    /// here.
+    fn state<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        self.0.with_slot(f)
+    }
+
+    /// Looks into the arguments of the query and of the form, parsed on the first call.
+    fn with_arguments<R>(
+        &self,
+        f: impl FnOnce(&Arguments, &Arguments) -> Result<R, HttpError>,
+    ) -> Result<R> {
+        let query = self.head().query().unwrap_or_default().as_bytes();
+        let result = self.state(|state| {
+            let form = match &state.content {
+                Some(content) if is_form(&self.0) => &content[..],
+                _ => b"",
+            };
+            f(state.query.parse(query)?, state.form.parse(form)?)
+        });
+        Ok(result?)
+    }
+}
+
+fn is_form(exchange: &squall_httpserver::Exchange) -> bool {
+    let value = exchange.head().field("content-type");
+    let value = value.and_then(|value| std::str::from_utf8(value).ok());
+    let media_type = value.and_then(MediaType::parse);
+    media_type.is_some_and(|media_type| media_type.is("application/x-www-form-urlencoded"))
+}
+
+/// What the web layer remembers about a request. It lives in the exchange and is used again for
+/// the next request of the connection, with its memory.
+#[derive(Default)]
+struct State {
+    application: Option<Rc<Application>>,
+    found: Option<(usize, Captures)>,
+    /// The whole content, once it has been read.
+    content: Option<Bytes>,
+    query: Parsed,
+    form: Parsed,
+}
+
+impl State {
+    /// All but the memory.
+    fn forget(&mut self) {
+        self.application = None;
+        self.found = None;
+        self.content = None;
+        self.query.forget();
+        self.form.forget();
+    }
+
+    /// Where in the path the argument `name` of the route stands.
+    fn path_range(&self, name: &str) -> Option<Range<usize>> {
+        let (route, captures) = self.found.as_ref()?;
+        let pattern = self.application.as_ref()?.router().pattern(*route)?;
+        captures.range(pattern.position(name)?)
+    }
+}
+
+/// Arguments that are parsed when they are first asked for.
+#[derive(Default)]
+struct Parsed {
+    arguments: Arguments,
+    is_parsed: bool,
+}
+
+impl Parsed {
+    fn parse(&mut self, encoded: &[u8]) -> Result<&Arguments, HttpError> {
+        if !mem::replace(&mut self.is_parsed, true) {
+            self.arguments.parse_again(encoded)?;
+        }
+        Ok(&self.arguments)
+    }
+
+    fn forget(&mut self) {
+        self.is_parsed = false;
+        self.arguments.clear();
+    }
+}
