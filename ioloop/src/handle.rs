@@ -274,7 +274,10 @@ impl Handle {
     pub(crate) fn warn_if_closed(&self, what: &str) -> bool {
         let is_closed = self.inner.is_closed.get();
         if is_closed {
-            tracing::warn!(target: "squall::ioloop", "a {what} was added to a closed loop and dropped");
+            tracing::warn!(
+                target: "squall::ioloop",
+                "a {what} was added to a closed loop and dropped"
+            );
         }
         is_closed
     }

@@ -43,7 +43,12 @@ impl Source for Handler {
         };
         self.callback.replace(Some(callback));
         if let Err(error) = self.arm(ioloop, token) {
-            tracing::error!(target: "squall::ioloop", fd = self.fd, %error, "handler removed: its descriptor cannot be polled");
+            tracing::error!(
+                target: "squall::ioloop",
+                fd = self.fd,
+                %error,
+                "handler removed: its descriptor cannot be polled"
+            );
             self.remove(ioloop);
         }
     }
@@ -73,8 +78,8 @@ impl Handle {
     /// Calls `callback` in every turn in which `source` is ready, until the handler is removed.
     /// Level-triggered, as Tornado's: what the callback leaves unread is reported again.
     ///
-    /// The descriptor is borrowed: it must stay open until [`Self::remove_handler`]. A callback that
-    /// panics is removed: nobody knows what state it is in.
+    /// The descriptor is borrowed: it must stay open until [`Self::remove_handler`]. A callback
+    /// that panics is removed: nobody knows what state it is in.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when the descriptor is on this loop already (Tornado:

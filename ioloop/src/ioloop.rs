@@ -105,7 +105,7 @@ impl IoLoop {
                     return Ok(value);
                 }
             }
-            // Asked after the poll: a future that finished in the turn that was stopped is finished.
+            // Asked after the poll: what finished in the turn that was stopped is finished.
             if is_stopped {
                 return Err(Stopped.into());
             }

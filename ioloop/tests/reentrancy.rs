@@ -1,5 +1,7 @@
 //! Callbacks that change the loop which is calling them.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod recorder;
 
 use std::cell::{Cell, RefCell};

@@ -1,5 +1,7 @@
 //! Tasks: spawn, join, abort, wait.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod recorder;
 
 use std::cell::{Cell, RefCell};

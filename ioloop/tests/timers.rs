@@ -1,5 +1,7 @@
 //! Deadlines, on a virtual clock.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod recorder;
 
 use std::cell::{Cell, RefCell};

@@ -1,5 +1,7 @@
 //! One turn: its order, and what waits for the next.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod recorder;
 
 use std::io::Write;
