@@ -321,6 +321,20 @@ mod tests {
     }
 
     #[test]
+    fn an_old_deadline_is_due_however_many_were_added_since() {
+        let log = Rc::default();
+        let mut timers = Timers::default();
+        let timeout = timers.add(10, call(&log, 1));
+        timers.set(timeout, 20);
+        for sequence in [1 << 31, 1 << 32, 1 << 33] {
+            timers.sequence = sequence;
+            timers.add(15, call(&log, 2));
+        }
+        fire(&mut timers, 20);
+        assert_eq!(*log.borrow(), [2, 2, 2, 1]);
+    }
+
+    #[test]
     fn a_deadline_can_be_pulled_back() {
         let log = Rc::default();
         let mut timers = Timers::default();

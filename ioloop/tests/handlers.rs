@@ -206,8 +206,8 @@ fn the_same_descriptor_may_be_on_two_loops() {
 fn a_pipe_a_duplicate_and_a_borrowed_descriptor_can_be_watched() {
     let ioloop = IoLoop::new().unwrap();
     let log = Log::default();
-    let (reader, mut writer) = std::io::pipe().unwrap();
-    let duplicate = reader.try_clone().unwrap();
+    let (mut writer, reader) = mio::unix::pipe::new().unwrap();
+    let duplicate = reader.as_fd().try_clone_to_owned().unwrap();
     assert_ne!(reader.as_raw_fd(), duplicate.as_raw_fd());
     for fd in [reader.as_fd(), duplicate.as_fd()] {
         let inner = log.clone();
