@@ -11,6 +11,7 @@ use std::rc::Rc;
 use http::{Method, StatusCode};
 use squall_httpserver::{HttpServer, Service};
 use squall_ioloop::Handle;
+use squall_websocket::WebSocketHandler;
 
 use crate::error::{Error, HttpError, Result};
 use crate::error_page::error_page;
@@ -122,6 +123,38 @@ impl Application {
         callback: impl Fn(Exchange) + 'static,
     ) -> Self {
         self.add_route(Route::callback(pattern, callback))
+    }
+
+    /// Leads `pattern` to WebSockets, one handler made by `make` for each (Tornado's
+    /// `WebSocketHandler` in the table). A request that does not ask for one is refused with the
+    /// status that says why; so is one from a page of another origin, with 403.
+    ///
+    /// ```
+    /// use squall_web::{Application, HandlerResult, Message, WebSocket, WebSocketHandler};
+    ///
+    /// struct Echo;
+    ///
+    /// impl WebSocketHandler for Echo {
+    ///     fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
+    ///         Ok(ws.write_message(message)?)
+    ///     }
+    /// }
+    ///
+    /// let application = Application::new().websocket("/ws", || Echo);
+    /// # let _ = application;
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`add_route`](Self::add_route).
+    #[track_caller]
+    #[must_use]
+    pub fn websocket<H: WebSocketHandler>(
+        self,
+        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
+        make: impl Fn() -> H + 'static,
+    ) -> Self {
+        self.add_route(Route::websocket(pattern, move |_| Ok(make())))
     }
 
     /// Adds a route behind all others. A route with the pattern of an earlier one adds its methods

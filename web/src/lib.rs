@@ -15,6 +15,7 @@ mod pattern;
 mod route;
 mod routing;
 mod target;
+mod websocket;
 
 pub use application::{Application, ApplicationService};
 pub use arguments::{Arguments, QUERY_ARGUMENTS_MAX};
@@ -29,3 +30,7 @@ pub use media_type::MediaType;
 pub use pattern::{Pattern, PatternError, PatternFault, ReverseError};
 pub use route::Route;
 pub use routing::{Found, RouteError, Router};
+pub use squall_websocket::{
+    CloseCode, CloseFrame, Config as WebSocketConfig, HandlerResult, Message, Topics, WebSocket,
+    WebSocketHandler,
+};

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use http::{HeaderValue, Method};
+use squall_websocket::{Config as WebSocketConfig, WebSocketHandler};
 
 use crate::allow::allow_value;
 use crate::error::Result;
@@ -13,6 +14,7 @@ use crate::exchange::Exchange;
 use crate::handler::RequestHandler;
 use crate::pattern::{Pattern, PatternError};
 use crate::target::{AsyncTarget, CallbackTarget, HandlerTarget, Serving, Target};
+use crate::websocket::WebSocketTarget;
 
 /// A pattern and what it leads to (Tornado's `URLSpec`).
 ///
@@ -70,6 +72,30 @@ impl Route {
         callback: impl Fn(Exchange) + 'static,
     ) -> Self {
         Self::new(pattern, CallbackTarget(Rc::new(callback)))
+    }
+
+    /// A route to WebSockets. `make` sees the request, its path arguments and fields, and may
+    /// refuse it with an error.
+    pub fn websocket<H: WebSocketHandler>(
+        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
+        make: impl Fn(&Exchange) -> Result<H> + 'static,
+    ) -> Self {
+        Self::websocket_with(pattern, WebSocketConfig::default(), make)
+    }
+
+    /// As [`websocket`](Self::websocket), with other limits and timeouts.
+    pub fn websocket_with<H: WebSocketHandler>(
+        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
+        config: WebSocketConfig,
+        make: impl Fn(&Exchange) -> Result<H> + 'static,
+    ) -> Self {
+        Self::new(
+            pattern,
+            WebSocketTarget {
+                make,
+                config: Rc::new(config),
+            },
+        )
     }
 
     fn new(

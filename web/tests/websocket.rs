@@ -1,0 +1,172 @@
+//! WebSockets on a route: who is let in, and what happens when the server stops.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+mod server;
+
+use std::io::{Read, Write};
+
+use server::{connect, get, raw};
+use squall_web::{
+    Application, HandlerResult, HttpError, Message, StatusCode, WebSocket, WebSocketHandler,
+};
+
+struct Echo {
+    greeting: String,
+}
+
+impl WebSocketHandler for Echo {
+    fn select_subprotocol<'a>(
+        &mut self,
+        offered: &mut dyn Iterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        offered.find(|name| *name == "chat")
+    }
+
+    fn open(&mut self, ws: &WebSocket) -> HandlerResult {
+        Ok(ws.write_message(&*self.greeting)?)
+    }
+
+    fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
+        Ok(ws.write_message(message)?)
+    }
+}
+
+fn application() -> Application {
+    Application::new()
+        .websocket("/echo", || Echo {
+            greeting: "hi".to_owned(),
+        })
+        .websocket_async("/room/{name}", async |http| {
+            if http.query_argument("key")? != "secret" {
+                return Err(HttpError::new(StatusCode::FORBIDDEN))?;
+            }
+            Ok(Echo {
+                greeting: http.path_argument("name")?.into_owned(),
+            })
+        })
+}
+
+fn handshake(target: &str, fields: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
+    )
+}
+
+const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
+
+/// A masked text frame with a key of zeros.
+fn text_frame(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
+    frame.extend_from_slice(text.as_bytes());
+    frame
+}
+
+/// Everything up to and with `end`.
+fn read_until(stream: &mut impl Read, end: &[u8]) -> Vec<u8> {
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(end) {
+        stream.read_exact(&mut byte).unwrap();
+        read.push(byte[0]);
+    }
+    read
+}
+
+#[test]
+fn a_request_becomes_a_connection() {
+    let mut client = connect(application);
+    let fields = format!("{VERSION}Sec-WebSocket-Protocol: superchat, chat\r\n");
+    client
+        .write_all(handshake("/echo", &fields).as_bytes())
+        .unwrap();
+    let head = String::from_utf8(read_until(&mut client, b"\r\n\r\n"))
+        .unwrap()
+        .to_lowercase();
+    assert!(
+        head.starts_with("http/1.1 101 switching protocols\r\n"),
+        "{head}"
+    );
+    assert!(
+        head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n"),
+        "{head}"
+    );
+    assert!(head.contains("sec-websocket-protocol: chat\r\n"), "{head}");
+    assert!(!head.contains("content-type"), "{head}");
+    assert_eq!(read_until(&mut client, b"hi"), b"\x81\x02hi");
+    client.write_all(&text_frame("hello")).unwrap();
+    assert_eq!(read_until(&mut client, b"hello"), b"\x81\x05hello");
+}
+
+#[test]
+fn frames_that_come_with_the_handshake_are_not_lost() {
+    let mut client = connect(application);
+    let mut request = handshake("/echo", VERSION).into_bytes();
+    request.extend(text_frame("early"));
+    client.write_all(&request).unwrap();
+    read_until(&mut client, b"\r\n\r\n");
+    assert_eq!(
+        read_until(&mut client, b"early"),
+        b"\x81\x02hi\x81\x05early"
+    );
+}
+
+#[test]
+fn a_handler_may_be_made_from_the_request_or_refused() {
+    let mut client = connect(application);
+    client
+        .write_all(handshake("/room/red?key=secret", VERSION).as_bytes())
+        .unwrap();
+    read_until(&mut client, b"\r\n\r\n");
+    assert_eq!(read_until(&mut client, b"red"), b"\x81\x03red");
+
+    let close = format!("{VERSION}Origin: http://test\r\n");
+    let mut client = connect(application);
+    client
+        .write_all(handshake("/room/red?key=wrong", &close).as_bytes())
+        .unwrap();
+    let head = String::from_utf8(read_until(&mut client, b"\r\n\r\n")).unwrap();
+    assert!(head.starts_with("HTTP/1.1 403"), "{head}");
+}
+
+#[track_caller]
+fn check_refused(answer: &str, status: &str, text: &str) {
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status}")),
+        "{answer}"
+    );
+    assert!(answer.contains(text), "{answer}");
+}
+
+#[test]
+fn what_is_no_handshake_is_refused() {
+    let upgrade = "can &quot;Upgrade&quot; only to &quot;websocket&quot;";
+    check_refused(&get(application, "/echo"), "400", upgrade);
+    let close = "HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    let post = raw(application, &format!("POST /echo {close}"));
+    check_refused(&post, "405", "llow: GET, HEAD, OPTIONS");
+}
+
+fn refusal(application: fn() -> Application, fields: &str) -> String {
+    let mut client = connect(application);
+    client
+        .write_all(handshake("/echo", fields).as_bytes())
+        .unwrap();
+    String::from_utf8(read_until(&mut client, b"\r\n\r\n")).unwrap()
+}
+
+#[test]
+fn rfc6455_4_4_another_version_is_told_which_there_is() {
+    let answer = refusal(application, "Sec-WebSocket-Version: 12\r\n");
+    check_refused(&answer.to_lowercase(), "426", "sec-websocket-version: 13");
+}
+
+#[test]
+fn pages_of_another_origin_are_refused_unless_the_application_says_so() {
+    let foreign = format!("{VERSION}Origin: http://evil.example\r\n");
+    check_refused(&refusal(application, &foreign), "403", "");
+    let open = || application().check_origin(|_| true);
+    check_refused(&refusal(open, &foreign), "101", "");
+    let own = format!("{VERSION}Origin: http://test\r\n");
+    check_refused(&refusal(application, &own), "101", "");
+}
