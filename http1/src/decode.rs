@@ -16,6 +16,7 @@
 use crate::error::{Error, LimitFault, PeerFault};
 use crate::field_line::{self, FieldLine};
 use crate::fields::{FieldSpan, Fields};
+use crate::grammar;
 use crate::limits::Limits;
 use crate::request::RequestHead;
 use crate::response::ResponseHead;
@@ -171,7 +172,7 @@ impl HeadDecoder {
         }
         let searched = (self.searched as usize).min(input.len());
         self.searched = input.len() as u32;
-        memchr::memchr(b'\n', &input[searched..]).is_some()
+        grammar::has_lf(&input[searched..])
     }
 
     fn read_lines<H: DecodeHead>(
@@ -208,6 +209,40 @@ impl HeadDecoder {
                     head.fields().read_up_to = self.line;
                     return Ok(None);
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::work;
+
+    /// However a head arrives, its octets are passed over a few times at most: once when the line
+    /// they are in begins, once in the search for its end, once when it is whole.
+    #[test]
+    fn work_is_linear_however_a_head_arrives() {
+        let limits = Limits::default()
+            .with_head_bytes_max(usize::MAX)
+            .with_fields_max(usize::MAX);
+        let short_lines = "A: b\r\n".repeat(4_000);
+        let long_line = format!("A: {}\r\n", "b".repeat(24_000));
+        for fields in [short_lines, long_line.clone(), long_line.repeat(2)] {
+            let wire = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            for step in [1, 2, 7, 100, 10_000] {
+                let (mut decoder, mut head) = (HeadDecoder::new(), RequestHead::new());
+                let octets = work::of(|| {
+                    for end in (1..wire.len()).step_by(step).chain([wire.len()]) {
+                        let used = decoder.decode(&wire.as_bytes()[..end], &mut head, &limits);
+                        let whole = (end == wire.len()).then_some(end);
+                        assert_eq!(used, Ok(whole), "in steps of {step}");
+                    }
+                });
+                assert!(
+                    octets <= 3 * wire.len(),
+                    "{octets} octets in steps of {step}"
+                );
             }
         }
     }

@@ -39,7 +39,7 @@ static REG_NAME: ByteSet =
 #[inline]
 pub(crate) fn token_len(bytes: &[u8]) -> usize {
     let stop = |byte: &u8| !TCHAR[usize::from(*byte)];
-    bytes.iter().position(stop).unwrap_or(bytes.len())
+    counted(bytes.iter().position(stop).unwrap_or(bytes.len()))
 }
 
 /// Whether this is a token.
@@ -67,7 +67,7 @@ pub(crate) fn text_len(bytes: &[u8]) -> usize {
         at += first_octet(&bytes[at..], controls);
         // HTAB is the one control that is text.
         if bytes.get(at) != Some(&b'\t') {
-            return at;
+            return counted(at);
         }
         at += 1;
     }
@@ -93,7 +93,14 @@ fn plain_blocks_len(bytes: &[u8]) -> usize {
 /// request-target may have (RFC 9112 §3.2, RFC 3986 §2).
 #[inline]
 pub(crate) fn visible_len(bytes: &[u8]) -> usize {
-    first_octet(bytes, not_visible)
+    counted(first_octet(bytes, not_visible))
+}
+
+/// Whether a line can end here.
+#[inline]
+pub(crate) fn has_lf(bytes: &[u8]) -> bool {
+    let at = memchr::memchr(b'\n', bytes);
+    counted(at.unwrap_or(bytes.len())) < bytes.len()
 }
 
 /// `OWS = *( SP / HTAB )` (RFC 9110 §5.6.3), and nothing else: no VT, no NBSP.
@@ -174,6 +181,32 @@ fn controls(eight: u64) -> u64 {
 #[inline(always)]
 fn not_visible(eight: u64) -> u64 {
     (eight.wrapping_sub(ONES * 0x21) & !eight) | eight.wrapping_add(ONES) | eight
+}
+
+/// The scans tell tests how many octets they have passed over: that the work is linear is proved
+/// by counting, not by a clock.
+#[inline(always)]
+fn counted(len: usize) -> usize {
+    #[cfg(test)]
+    work::OCTETS.with(|octets| octets.set(octets.get() + len));
+    len
+}
+
+#[cfg(test)]
+pub(crate) mod work {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Octets passed over by the scans of this thread.
+        pub(super) static OCTETS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// The octets `task` makes the scans pass over.
+    pub(crate) fn of(task: impl FnOnce()) -> usize {
+        let before = OCTETS.get();
+        task();
+        OCTETS.get() - before
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::error::{Error, LimitFault, PeerFault};
 use crate::field_line::{self, FieldLine};
 use crate::fields::FieldSpan;
+use crate::grammar;
 use crate::limits::Limits;
 
 /// Fields that must not come late: they frame, route, authenticate, or say what the content is
@@ -65,7 +66,7 @@ impl Trailers {
         let within = &input[..input.len().min(left)];
         let unsearched = &within[self.searched.min(within.len())..];
         let mut at = 0;
-        if memchr::memchr(b'\n', unsearched).is_some() {
+        if grammar::has_lf(unsearched) {
             loop {
                 match field_line::read(within, at)? {
                     FieldLine::Field(span, next) => {
@@ -100,5 +101,33 @@ impl Trailers {
             .try_append(name, value)
             .map_err(|_| LimitFault::TrailerFields)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::work;
+
+    #[test]
+    fn work_is_linear_however_trailers_arrive() {
+        let limits = Limits::default()
+            .with_trailer_bytes_max(usize::MAX)
+            .with_trailer_fields_max(usize::MAX);
+        let short_lines = "A: b\r\n".repeat(1_000) + "\r\n";
+        let long_line = format!("A: {}\r\n\r\n", "b".repeat(8_000));
+        for wire in [short_lines, long_line] {
+            let mut trailers = Trailers::default();
+            let mut start = 0;
+            let octets = work::of(|| {
+                for end in 1..=wire.len() {
+                    let input = &wire.as_bytes()[start..end];
+                    let (used, ended) = trailers.read(input, &limits).unwrap();
+                    start += used;
+                    assert_eq!(ended, end == wire.len());
+                }
+            });
+            assert!(octets <= 3 * wire.len(), "{octets} octets");
+        }
     }
 }
