@@ -1,12 +1,13 @@
-//! RFC 9112, clause by clause, except §6.3, which has a file of its own (`framing.rs`).
+//! RFC 9112, clause by clause, except what has a file of its own: §6 (`framing.rs`) and §7
+//! (`chunks.rs`).
 
 mod reader;
 
 use http::Method;
-use reader::{Said, fault, head, hear, hear_responses, hear_with, with_field, with_line};
+use reader::{Said, fault, head, hear, hear_responses, with_field, with_line};
 use squall_http1::{
     ContentDecoder, ContentEvent, Error, Framing, HeadDecoder, LimitFault, Limits, PeerFault,
-    RequestHead, ResponseHead, Version,
+    ResponseHead, Version,
 };
 
 fn check(wire: impl AsRef<[u8]>, expected: Result<(), PeerFault>) {
@@ -459,149 +460,6 @@ fn rfc9112_5_2_obs_fold_is_refused() {
     check(with_field("A: b\r\n "), Err(PeerFault::ObsFold));
 }
 
-const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-
-/// A request with these chunks ends well, with this content, or has this fault.
-fn check_chunks(chunks: impl AsRef<[u8]>, expected: Result<&str, Error>) {
-    let chunks = chunks.as_ref();
-    let wire = [CHUNKED.as_bytes(), chunks].concat();
-    let found = match hear([&wire[..]]).pop() {
-        Some(Said::Content(content, _)) => Ok(String::from_utf8_lossy(&content).into_owned()),
-        Some(Said::Refused(error)) => Err(error),
-        other => panic!("{other:?}"),
-    };
-    let shown = String::from_utf8_lossy(chunks);
-    assert_eq!(found, expected.map(str::to_owned), "{shown:?}");
-}
-
-#[test]
-fn rfc9112_7_1_chunks() {
-    check_chunks("5\r\nhello\r\n0\r\n\r\n", Ok("hello"));
-    check_chunks(
-        "a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n",
-        Ok("01234567890123456789"),
-    );
-    check_chunks("0005\r\nhello\r\n000\r\n\r\n", Ok("hello"));
-    check_chunks("0\r\n\r\n", Ok(""));
-    check_chunks("2\r\n\r\n\r\n0\r\n\r\n", Ok("\r\n"));
-}
-
-#[test]
-fn rfc9112_7_1_chunk_sizes_are_hexadecimal_digits() {
-    for size in [
-        "", " 5", "+5", "-5", "0x5", "5_0", "1 0", "g", "5,", "5\0", "é", "\"5\"",
-    ] {
-        let wire = format!("{CHUNKED}{size}\r\nhello\r\n0\r\n\r\n");
-        assert!(matches!(fault(wire), Some(Error::Peer(_))), "{size}");
-    }
-    let invalid = |fault: PeerFault| Err(fault.into());
-    check_chunks("\r\n", invalid(PeerFault::ChunkSizeInvalid));
-    check_chunks("5 \r\nhello\r\n", invalid(PeerFault::ChunkExtensionInvalid));
-    check_chunks("5\nhello\r\n", invalid(PeerFault::BareLf));
-    check_chunks("5\rhello\r\n", invalid(PeerFault::BareCr));
-}
-
-#[test]
-fn rfc9112_7_1_chunk_sizes_do_not_overflow() {
-    let too_large = Err(LimitFault::ContentBytes.into());
-    check_chunks("ffffffffffffffff\r\n", too_large);
-    check_chunks("0000ffffffffffffffff\r\n", too_large);
-    check_chunks("5\r\nhello\r\nffffffffffffffff\r\n", too_large);
-    check_chunks(
-        "10000000000000000\r\n",
-        Err(PeerFault::ChunkSizeOverflow.into()),
-    );
-    check_chunks(
-        "fffffffffffffffff\r\n",
-        Err(PeerFault::ChunkSizeOverflow.into()),
-    );
-}
-
-#[test]
-fn rfc9112_7_1_chunk_data_ends_in_crlf() {
-    let unterminated = Err(PeerFault::ChunkDataUnterminated.into());
-    check_chunks("5\r\nhello0\r\n\r\n", unterminated);
-    check_chunks("5\r\nhello\n0\r\n\r\n", unterminated);
-    check_chunks("5\r\nhello\r0\r\n\r\n", unterminated);
-    check_chunks("5\r\nhellox\r\n0\r\n\r\n", unterminated);
-}
-
-#[test]
-fn rfc9112_7_1_1_chunk_extensions_are_ignored() {
-    check_chunks("5;a\r\nhello\r\n0;b=c\r\n\r\n", Ok("hello"));
-    check_chunks("5;a=\"b;c\"\r\nhello\r\n0\r\n\r\n", Ok("hello"));
-    check_chunks("5 ; a\t= b\r\nhello\r\n0\r\n\r\n", Ok("hello"));
-    check_chunks("5;a\nhello\r\n0\r\n\r\n", Err(PeerFault::BareLf.into()));
-    check_chunks("5;a\rb\r\nhello\r\n", Err(PeerFault::BareCr.into()));
-    check_chunks(
-        "5;a\0\r\nhello\r\n",
-        Err(PeerFault::ChunkExtensionInvalid.into()),
-    );
-    check_chunks(
-        "5 x\r\nhello\r\n",
-        Err(PeerFault::ChunkExtensionInvalid.into()),
-    );
-}
-
-#[test]
-fn rfc9112_7_1_1_chunk_extensions_are_limited() {
-    let line = |len: usize| format!("1;{}\r\nx\r\n", "e".repeat(len - 2));
-    check_chunks(line(1024) + "0\r\n\r\n", Ok("x"));
-    check_chunks(line(1025), Err(LimitFault::ChunkLineBytes.into()));
-    check_chunks("0".repeat(1025), Err(LimitFault::ChunkLineBytes.into()));
-    // Sixteen lines with 1,023 octets of extension, and those of the seventeenth.
-    check_chunks(line(1024).repeat(16) + "0\r\n\r\n", Ok("xxxxxxxxxxxxxxxx"));
-    check_chunks(
-        line(1024).repeat(17),
-        Err(LimitFault::ChunkExtensionsBytes.into()),
-    );
-}
-
-#[test]
-fn rfc9112_7_1_2_trailer_fields() {
-    let wire = format!("{CHUNKED}0\r\nDigest: a\r\nX: \t b\r\ndigest: c\r\n\r\n");
-    let trailers = ["digest", "digest", "x"].map(str::to_owned);
-    let values = [&b"a"[..], b"c", b"b"].map(<[u8]>::to_vec);
-    let expected = trailers.into_iter().zip(values).collect();
-    assert_eq!(
-        hear([wire.as_bytes()])[1],
-        Said::Content(Vec::new(), expected)
-    );
-}
-
-#[test]
-fn rfc9112_7_1_2_trailer_fields_follow_the_rules_of_fields() {
-    let refused = |fault: PeerFault| Err(fault.into());
-    check_chunks("0\r\nA : b\r\n\r\n", refused(PeerFault::SpaceBeforeColon));
-    check_chunks("0\r\n A: b\r\n\r\n", refused(PeerFault::ObsFold));
-    check_chunks("0\r\nA: b\r\n c\r\n\r\n", refused(PeerFault::ObsFold));
-    check_chunks("0\r\nA: b\n\r\n", refused(PeerFault::BareLf));
-    check_chunks("0\r\nA: \0\r\n\r\n", refused(PeerFault::FieldValueInvalid));
-    check_chunks("0\r\nA\r\n\r\n", refused(PeerFault::FieldWithoutColon));
-    check_chunks("0\r\n: b\r\n\r\n", refused(PeerFault::FieldNameInvalid));
-    check_chunks("0\r\n\n", refused(PeerFault::BareLf));
-}
-
-#[test]
-fn rfc9112_7_1_2_trailer_sections_are_limited() {
-    let field = |len: usize| format!("A:{}\r\n", "x".repeat(len - 4));
-    // 8,192 octets with the empty line.
-    check_chunks(format!("0\r\n{}\r\n", field(8190)), Ok(""));
-    check_chunks(
-        format!("0\r\n{}\r\n", field(8191)),
-        Err(LimitFault::TrailerBytes.into()),
-    );
-    check_chunks(
-        format!("0\r\nA:{}", "x".repeat(9000)),
-        Err(LimitFault::TrailerBytes.into()),
-    );
-    check_chunks(format!("0\r\n{}\r\n", field(5).repeat(32)), Ok(""));
-    check_chunks(
-        format!("0\r\n{}\r\n", field(5).repeat(33)),
-        Err(LimitFault::TrailerFields.into()),
-    );
-}
-
 #[test]
 fn rfc9112_8_incomplete_messages_are_known() {
     for (framing, input) in [
@@ -661,7 +519,8 @@ fn rfc9112_9_3_keep_alive() {
 #[test]
 fn rfc9112_9_3_2_pipelined_requests_are_read_in_order() {
     let wire = "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc\
-                POST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nd\r\n0\r\n\r\n\
+                POST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                1\r\nd\r\n0\r\n\r\n\
                 GET /3 HTTP/1.1\r\nHost: a\r\n\r\n";
     let said = hear([wire.as_bytes()]);
     let lines: Vec<_> = said
@@ -677,95 +536,4 @@ fn rfc9112_9_3_2_pipelined_requests_are_read_in_order() {
     );
     assert_eq!(said[1], Said::Content(b"abc".to_vec(), Vec::new()));
     assert_eq!(said[3], Said::Content(b"d".to_vec(), Vec::new()));
-}
-
-/// The last thing a server with these limits says.
-fn verdict(wire: &str, limits: Limits) -> Option<Error> {
-    match hear_with([wire.as_bytes()], &limits).pop() {
-        Some(Said::Refused(error)) => Some(error),
-        _ => None,
-    }
-}
-
-#[test]
-fn limits_of_a_head_hold_to_the_octet() {
-    let wire = "GET /abc HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n";
-    let limits = Limits::default();
-    assert_eq!(verdict(wire, limits.with_head_bytes_max(wire.len())), None);
-    let head_bytes = Some(LimitFault::HeadBytes.into());
-    assert_eq!(
-        verdict(wire, limits.with_head_bytes_max(wire.len() - 1)),
-        head_bytes
-    );
-    assert_eq!(verdict(wire, limits.with_target_bytes_max(4)), None);
-    let target_bytes = Some(LimitFault::TargetBytes.into());
-    assert_eq!(verdict(wire, limits.with_target_bytes_max(3)), target_bytes);
-    assert_eq!(verdict(wire, limits.with_fields_max(2)), None);
-    assert_eq!(
-        verdict(wire, limits.with_fields_max(1)),
-        Some(LimitFault::Fields.into())
-    );
-}
-
-#[test]
-fn limits_hold_while_a_head_is_incomplete() {
-    let limits = Limits::default();
-    let too_long = format!("GET /{}", "a".repeat(8192));
-    assert_eq!(
-        verdict(&too_long, limits),
-        Some(LimitFault::TargetBytes.into())
-    );
-    let too_large = format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(65_536));
-    assert_eq!(
-        verdict(&too_large, limits),
-        Some(LimitFault::HeadBytes.into())
-    );
-    let too_many = format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(101));
-    assert_eq!(verdict(&too_many, limits), Some(LimitFault::Fields.into()));
-    // The same, octet by octet.
-    for (wire, fault) in [
-        (too_long, LimitFault::TargetBytes),
-        (too_large, LimitFault::HeadBytes),
-        (too_many, LimitFault::Fields),
-    ] {
-        let (mut decoder, mut head) = (HeadDecoder::new(), RequestHead::new());
-        let wire = wire + &"a".repeat(100);
-        let first_error = (0..wire.len()).find_map(|len| {
-            decoder
-                .decode(&wire.as_bytes()[..len], &mut head, &limits)
-                .err()
-        });
-        assert_eq!(first_error, Some(fault.into()));
-    }
-}
-
-#[test]
-fn limits_of_a_content_hold_before_its_octets_are_here() {
-    let mut decoder = ContentDecoder::new(Framing::Length(11));
-    decoder.set_content_bytes_max(10);
-    let too_large = Err(LimitFault::ContentBytes.into());
-    assert_eq!(decoder.decode(b"", &Limits::default()), too_large);
-    assert_eq!(
-        squall_http1::refuse_length(Framing::Length(11), 10),
-        Err(LimitFault::ContentBytes.into())
-    );
-    assert_eq!(squall_http1::refuse_length(Framing::Length(10), 10), Ok(()));
-
-    let mut decoder = ContentDecoder::new(Framing::Chunked);
-    decoder.set_content_bytes_max(10);
-    let input = b"a\r\n0123456789\r\n1\r\n";
-    let (used, event) = decoder.decode(input, &Limits::default()).unwrap();
-    assert_eq!(event, ContentEvent::Data(b"0123456789"));
-    assert_eq!(
-        decoder.decode(&input[used..], &Limits::default()),
-        too_large
-    );
-
-    let mut decoder = ContentDecoder::new(Framing::UntilClose);
-    let limits = Limits::default().with_content_bytes_max(4);
-    assert_eq!(
-        decoder.decode(b"abcd", &limits),
-        Ok((4, ContentEvent::Data(b"abcd")))
-    );
-    assert_eq!(decoder.decode(b"e", &limits), too_large);
 }
