@@ -91,7 +91,7 @@ impl ChunkSize {
             _ => (digit | 0x20) - b'a' + 10,
         };
         self.part = Part::Digits;
-        // §7.1: "Recipients MUST anticipate potentially large hexadecimal numerals and prevent
+        // §7.1: "A recipient MUST anticipate potentially large hexadecimal numerals and prevent
         // parsing errors due to integer conversion overflows".
         if self.size >> 60 != 0 {
             return Err(PeerFault::ChunkSizeOverflow);

@@ -56,7 +56,7 @@ pub(crate) struct FieldSpan {
 }
 
 /// Names and values in their order, and the head they are in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Fields {
     bytes: Vec<u8>,
     spans: Vec<FieldSpan>,

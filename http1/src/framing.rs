@@ -8,7 +8,7 @@
 
 use http::{Method, StatusCode};
 
-use crate::error::{Error, PeerFault};
+use crate::error::{Error, LimitFault, PeerFault};
 use crate::grammar;
 use crate::version::Version;
 
@@ -244,11 +244,11 @@ impl Facts {
 /// read: the moment for 413, while its sender may still wait for 100 (RFC 9110 §15.5.14).
 ///
 /// # Errors
-/// [`LimitFault::ContentBytes`](crate::LimitFault::ContentBytes).
+/// [`LimitFault::ContentBytes`].
 pub fn refuse_length(framing: Framing, content_bytes_max: u64) -> Result<(), Error> {
     match framing {
         Framing::Length(length) if length > content_bytes_max => {
-            Err(crate::error::LimitFault::ContentBytes.into())
+            Err(LimitFault::ContentBytes.into())
         }
         _ => Ok(()),
     }

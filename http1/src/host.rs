@@ -24,6 +24,13 @@ pub(crate) fn is_authority_with_port(bytes: &[u8]) -> bool {
     split(bytes).is_some_and(|(_, port)| !port.is_empty())
 }
 
+/// `userinfo = *( unreserved / pct-encoded / sub-delims / ":" )` (RFC 3986 §3.2.1). It is dropped,
+/// so that the digits behind `%` do not matter.
+pub(crate) fn is_userinfo(bytes: &[u8]) -> bool {
+    let allowed = |byte: &u8| is_reg_name(*byte) || b":%,".contains(byte);
+    bytes.iter().all(allowed)
+}
+
 /// Host and port, the latter empty if there is none.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let host_len = match bytes.first()? {

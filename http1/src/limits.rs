@@ -17,7 +17,7 @@
 #[non_exhaustive]
 pub struct Limits {
     /// Bytes of a head, from its first line to its empty line. Default: 64 KiB, which is
-    /// Tornado's `max_header_size`; browsers stop near 32 KiB of cookies. Beyond: 431.
+    /// Tornado's `max_header_size`. No head is read beyond 4 GiB. Beyond: 431.
     pub head_bytes_max: usize,
     /// Bytes of a request-target. Default: 8 KiB; RFC 9112 §3 recommends at least 8,000 octets
     /// for the whole request-line. Beyond: 414.

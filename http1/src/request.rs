@@ -4,6 +4,8 @@
 //! fields are in `fields.rs`. No content, and no meaning beyond the message: cookies, arguments
 //! and conditions are the business of `web`.
 
+use std::fmt;
+
 use http::{HeaderMap, Method};
 
 use crate::decode::DecodeHead;
@@ -38,7 +40,7 @@ use crate::version::Version;
 /// ```
 ///
 /// [`HeadDecoder::decode`]: crate::HeadDecoder::decode
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RequestHead {
     fields: Fields,
     method: Method,
@@ -183,6 +185,18 @@ impl RequestHead {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.fields.capacity()
+    }
+}
+
+/// The request-line and how many fields there are. Fields hold credentials, logs are read by many.
+impl fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.method)
+            .field("target", &self.target())
+            .field("version", &self.version)
+            .field("fields", &self.fields.len())
+            .finish()
     }
 }
 

@@ -3,6 +3,8 @@
 //! The twin of `request.rs`. Filled by `decode.rs`; what differs is the first line, that there is
 //! no Host, and that the framing depends on the request (RFC 9112 §6.3).
 
+use std::fmt;
+
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::decode::DecodeHead;
@@ -27,7 +29,7 @@ use crate::version::Version;
 /// assert_eq!(head.framing(&http::Method::HEAD)?, Framing::None);
 /// # Ok::<(), squall_http1::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ResponseHead {
     fields: Fields,
     version: Version,
@@ -127,6 +129,17 @@ impl ResponseHead {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.fields.capacity()
+    }
+}
+
+/// The status-line and how many fields there are, as for a request.
+impl fmt::Debug for ResponseHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseHead")
+            .field("version", &self.version)
+            .field("status", &self.status)
+            .field("fields", &self.fields.len())
+            .finish()
     }
 }
 

@@ -15,7 +15,7 @@ use http::Method;
 
 use crate::error::PeerFault;
 use crate::fields::Span;
-use crate::host::{is_authority, is_authority_with_port};
+use crate::host::{is_authority, is_authority_with_port, is_userinfo};
 
 /// Where the parts of a target are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,7 +70,8 @@ fn with_path(input: &[u8], start: usize, path: usize, end: usize) -> Target {
 /// path or query begin.
 ///
 /// Userinfo is tolerated where RFC 9110 §4.2.4 would rather have an error, as all servers do, but
-/// it never becomes part of the host.
+/// it never becomes part of the host, and only octets of its grammar are: behind a backslash some
+/// readers would see a path.
 fn absolute_form(input: &[u8], start: usize, end: usize) -> Option<Target> {
     let target = &input[start..end];
     let scheme = ["http://", "https://"].into_iter().find(|scheme| {
@@ -78,10 +79,13 @@ fn absolute_form(input: &[u8], start: usize, end: usize) -> Option<Target> {
         prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(scheme.as_bytes()))
     })?;
     let authority = start + scheme.len();
-    let path =
-        memchr::memchr3(b'/', b'?', b'#', &input[authority..end]).map_or(end, |at| authority + at);
-    let userinfo = memchr::memchr(b'@', &input[authority..path]);
-    let host = userinfo.map_or(authority, |at| authority + at + 1);
+    let path = memchr::memchr2(b'/', b'?', &input[authority..end]);
+    let path = path.map_or(end, |at| authority + at);
+    let host = match memchr::memchr(b'@', &input[authority..path]) {
+        Some(len) if is_userinfo(&input[authority..authority + len]) => authority + len + 1,
+        Some(_) => return None,
+        None => authority,
+    };
     is_authority(&input[host..path]).then(|| Target {
         authority: Some(Span::new(host, path)),
         ..with_path(input, start, path, end)

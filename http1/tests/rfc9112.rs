@@ -332,6 +332,9 @@ fn rfc9112_3_2_2_absolute_form_wins_over_host() {
         "http://b:x/",
         "http://b\\c/",
         "http://b,c/",
+        "http://b#c",
+        "http://evil\\@b/",
+        "http://evil#@b/",
     ] {
         let wire = with_line(format!("GET {target} HTTP/1.1"));
         check(wire, Err(PeerFault::TargetInvalid));
