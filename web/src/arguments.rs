@@ -76,8 +76,12 @@ impl Arguments {
         Ok(())
     }
 
-    /// Forgets all arguments, but keeps the memory.
+    /// Forgets all arguments, but keeps the memory, unless it has grown out of the ordinary.
     pub(crate) fn clear(&mut self) {
+        const BYTES_KEPT: usize = 16 * 1024;
+        if self.text.capacity() > BYTES_KEPT {
+            self.text = Vec::new();
+        }
         self.text.clear();
         self.pairs.clear();
     }

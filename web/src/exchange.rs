@@ -8,7 +8,6 @@
 mod request;
 mod response;
 
-use std::mem;
 use std::ops::{Deref, Range};
 use std::rc::Rc;
 
@@ -65,15 +64,20 @@ impl Exchange {
         self.state(State::forget);
     }
 
+    /// The same as soon as it is finished: nobody sees a callback's request to its end.
+    pub(crate) fn end_with_finish(&self) {
+        self.state(|state| state.ends_with_finish = true);
+    }
+
     /// The application this request is served by.
     ///
     /// # Panics
     ///
-    /// When no application serves it; that cannot happen in a handler.
+    /// When the request is over. In a handler it never is.
     #[must_use]
     pub fn application(&self) -> Rc<Application> {
         let application = self.state(|state| state.application.clone());
-        application.expect("an exchange is made by an application")
+        application.expect("a request that is not over has an application")
     }
 
     /// What is remembered about this request. The borrow ends with `f`, which must not come back
@@ -88,12 +92,14 @@ impl Exchange {
         f: impl FnOnce(&Arguments, &Arguments) -> Result<R, HttpError>,
     ) -> Result<R> {
         let query = self.head().query().unwrap_or_default().as_bytes();
+        let none = Arguments::default();
         let result = self.state(|state| {
             let form = match &state.content {
-                Some(content) if is_form(&self.0) => &content[..],
-                _ => b"",
+                Some(content) if is_form(&self.0) => state.form.parse(content)?,
+                // There is no form, or it is still being read.
+                _ => &none,
             };
-            f(state.query.parse(query)?, state.form.parse(form)?)
+            f(state.query.parse(query)?, form)
         });
         Ok(result?)
     }
@@ -116,6 +122,7 @@ struct State {
     content: Option<Bytes>,
     query: Parsed,
     form: Parsed,
+    ends_with_finish: bool,
 }
 
 impl State {
@@ -126,6 +133,7 @@ impl State {
         self.content = None;
         self.query.forget();
         self.form.forget();
+        self.ends_with_finish = false;
     }
 
     /// Where in the path the argument `name` of the route stands.
@@ -145,8 +153,9 @@ struct Parsed {
 
 impl Parsed {
     fn parse(&mut self, encoded: &[u8]) -> Result<&Arguments, HttpError> {
-        if !mem::replace(&mut self.is_parsed, true) {
+        if !self.is_parsed {
             self.arguments.parse_again(encoded)?;
+            self.is_parsed = true;
         }
         Ok(&self.arguments)
     }

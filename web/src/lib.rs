@@ -1,4 +1,71 @@
-//! Squall's web layer: Application, routing, RequestHandler and WebSocketHandler.
+//! Squall's web layer: an [`Application`] of routes, and handlers that answer.
+//!
+//! ```text
+//!   httpserver   an exchange: one request and its response
+//!       |
+//!       v
+//!   application.rs   which route?  -- routing.rs, pattern.rs      404
+//!       |            which method? -- route.rs, allow.rs          405, OPTIONS
+//!       v
+//!   target.rs        a handler, an async function, a callback     (one box per request)
+//!       |            or a WebSocket                               -- websocket.rs
+//!       v
+//!   handler.rs       content, prepare, the method, errors, on_finish
+//!       |
+//!       v
+//!   exchange.rs      what your code holds: arguments.rs, media_type.rs on the way in,
+//!                    escape.rs, error.rs, error_page.rs on the way out
+//! ```
+//!
+//! # A first application
+//!
+//! A handler is a value with an `async fn` for each method, made anew for each request:
+//!
+//! ```
+//! use squall_ioloop::IoLoop;
+//! use squall_web::{Application, Exchange, RequestHandler, Result};
+//!
+//! struct Hello;
+//!
+//! impl RequestHandler for Hello {
+//!     async fn get(&mut self, http: &Exchange) -> Result {
+//!         http.write("Hello, ")?;
+//!         http.write(http.argument_or("name", "World")?)
+//!     }
+//! }
+//!
+//! let ioloop = IoLoop::new()?;
+//! let server = Application::new()
+//!     .route("/", || Hello)
+//!     .get("/story/{id}", async |http| {
+//!         let id: u64 = http.path_argument_as("id")?;
+//!         http.write(format!("Story number {id}"))
+//!     })
+//!     .listen(&ioloop, "127.0.0.1:0")?;
+//! # ioloop.run_until(server.stop(std::time::Duration::ZERO))?;
+//! // ioloop.run()?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! # Three ways to answer
+//!
+//! | kind | added by | may wait | when it is finished |
+//! |---|---|---|---|
+//! | [`RequestHandler`] | [`route`](Application::route) | yes | when its method returns |
+//! | async function | [`route_async`](Application::route_async), [`get`](Application::get), … | yes | when it returns |
+//! | callback | [`route_callback`](Application::route_callback) | no | when `finish()` is called, perhaps turns later |
+//!
+//! The content of a request has been read when they run, unless the route streams it. Errors are
+//! returned with `?`: an [`HttpError`] has its status, any other error is a 500 that tells the
+//! client nothing.
+//!
+//! # What this is not
+//!
+//! No templates, cookies, sessions, static files or compression yet. No HTTP: that is
+//! `squall-httpserver`; no WebSocket protocol: that is `squall-websocket`. Nothing here is `Send`:
+//! an application belongs to the loop it is built on, and a machine with more cores runs more of
+//! them.
+
 #![forbid(unsafe_code)]
 
 mod allow;

@@ -74,7 +74,10 @@ impl<F: Fn(Exchange) + 'static> Target for CallbackTarget<F> {
         let callback = Rc::clone(&self.0);
         Box::pin(async move {
             match receive(&http, streams_content).await {
-                Ok(()) => callback(http),
+                Ok(()) => {
+                    http.end_with_finish();
+                    callback(http);
+                }
                 Err(error) => http.send_error(error),
             }
         })

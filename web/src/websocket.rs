@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 use squall_httpserver::DrainGuard;
 use squall_websocket::handshake::{self, Refusal};
 use squall_websocket::{
@@ -89,6 +89,8 @@ fn accept<H: WebSocketHandler>(
             http.set_header(name, value)?;
         }
     }
+    // What follows is no content, and has no type.
+    http.clear_header(&header::CONTENT_TYPE)?;
     let socket = Rc::new(RefCell::new(None::<WebSocket>));
     let draining = socket.clone();
     let guard = http.join_drain(move || {

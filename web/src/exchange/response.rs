@@ -73,6 +73,9 @@ impl Exchange {
             let _ = self.0.clear_header(&header::CONTENT_TYPE);
         }
         self.0.finish();
+        if self.state(|state| state.ends_with_finish) {
+            self.end();
+        }
     }
 
     /// Sets the status, which is 200 otherwise (Tornado's `set_status`).
