@@ -69,7 +69,8 @@ where
         let end = connection.run().await;
         if let End::Orderly = end {
             let bytes_max = connection.linger_bytes_max();
-            connection.stream.linger(bytes_max).await;
+            // Boxed, so that no connection keeps room for its end all its life.
+            Box::pin(connection.stream.linger(bytes_max)).await;
         }
     }
 }
@@ -96,14 +97,10 @@ enum Pause {
     Turn,
     /// The peer does not take its answers.
     Backlog,
-    /// The peer's Close, and what it said; or it broke the protocol.
-    Over(Option<Farewell>),
-}
-
-/// What a Close frame said, kept for `on_close`.
-struct Farewell {
-    code: CloseCode,
-    reason: Box<str>,
+    /// The deadline has passed.
+    Silence,
+    /// The peer's side is over.
+    Over,
 }
 
 /// Discarded at the end at most, unless messages may be larger: what a peer may have had under way
@@ -112,70 +109,84 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
 impl<H: WebSocketHandler> Connection<H> {
     async fn run(&mut self) -> End {
-        self.conversation.ws.cork(true);
-        // Whatever deadline the opening handshake has left is none of ours.
-        self.stream.set_deadline(None);
-        expect_life(&self.conversation.ws);
-        self.conversation.open();
-        self.conversation.ws.cork(false);
-        let (farewell, end) = self.listen().await;
-        let frame = farewell
-            .as_ref()
-            .map(|farewell| CloseFrame::cut(farewell.code, &farewell.reason));
-        self.conversation.end(frame);
+        self.begin();
+        let end = self.listen().await;
+        // Unless the peer's Close has done so.
+        self.conversation.end(None);
         // The server closes TCP first (§7.1.1), and the peer has as long again to follow.
         let patience = self.conversation.ws.config().timeout_close;
         self.stream.set_deadline(Some(patience));
         end
     }
 
+    fn begin(&mut self) {
+        // Whatever deadline the opening handshake has left is none of ours.
+        self.stream.set_deadline(None);
+        expect_life(&self.conversation.ws);
+        // The stream is flushed before it waits for input; so it is, too, while frames are heard.
+        self.conversation.ws.cork(true);
+        self.conversation.open();
+        self.conversation.ws.cork(false);
+    }
+
     /// Reads until there is nothing more to hear.
-    async fn listen(&mut self) -> (Option<Farewell>, End) {
+    async fn listen(&mut self) -> End {
         loop {
-            let heard = self
-                .stream
-                .decode(|input| {
-                    self.is_pinged = false;
-                    Ok(hear(&mut self.protocol, &mut self.conversation, input))
-                })
-                .await;
-            match heard {
-                Ok(Pause::Turn) => {
+            let pause = match self.hear().await {
+                Ok(pause) => pause,
+                Err(StreamError::TimedOut) => Pause::Silence,
+                // The peer may have closed its side only, and still take answers.
+                Err(_) => Pause::Over,
+            };
+            match pause {
+                Pause::Turn => {
                     self.stream.flush_at_turn_end();
                     yield_now().await;
                 }
-                Ok(Pause::Backlog) => {
-                    if let Err(end) = self.wait_until_taken().await {
-                        return (None, end);
+                Pause::Backlog => {
+                    if !self.is_taken().await {
+                        return End::Abrupt;
                     }
                 }
-                Ok(Pause::Over(farewell)) => return (farewell, End::Orderly),
-                Err(StreamError::TimedOut) => {
+                Pause::Silence => {
                     if !self.bear_silence() {
-                        return (None, End::Abrupt);
+                        return End::Abrupt;
                     }
                 }
-                // The peer may have closed its side only, and still take answers.
-                Err(_) => return (None, End::Orderly),
+                Pause::Over => return End::Orderly,
             }
         }
     }
 
-    /// Waits until the peer has taken most of what is unsent. As long as it takes some of it
-    /// between two deadlines, it is slow; then it is gone.
-    async fn wait_until_taken(&self) -> Result<(), End> {
+    /// Reads, and handles all frames that a read brings, until there is a reason to stop.
+    fn hear(&mut self) -> impl Future<Output = Result<Pause, StreamError>> {
+        let Self {
+            stream,
+            protocol,
+            conversation,
+            is_pinged,
+        } = self;
+        stream.decode(move |input| {
+            *is_pinged = false;
+            Ok(hear_input(protocol, conversation, input))
+        })
+    }
+
+    /// Waits until the peer has taken most of what is unsent; `false` if it does not. As long as it
+    /// takes some between two deadlines, it is only slow.
+    async fn is_taken(&self) -> bool {
         let mut unsent = self.stream.unsent_len();
         loop {
             let ws = &self.conversation.ws;
             match ws.drained_or_deadline().await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return true,
                 Err(StreamError::TimedOut)
                     if !ws.is_closing() && self.stream.unsent_len() < unsent =>
                 {
                     unsent = self.stream.unsent_len();
                     expect_life(ws);
                 }
-                Err(_) => return Err(End::Abrupt),
+                Err(_) => return false,
             }
         }
     }
@@ -204,13 +215,12 @@ impl<H: WebSocketHandler> Connection<H> {
 }
 
 /// Handles what one read has brought: frame by frame, to the last, unless there is a reason to stop.
-fn hear<H: WebSocketHandler>(
+fn hear_input<H: WebSocketHandler>(
     protocol: &mut Protocol,
     conversation: &mut Conversation<H>,
     input: &mut [u8],
 ) -> Step<Pause> {
     expect_life(&conversation.ws);
-    // The stream is flushed before it waits for more, so nothing need be flushed until then.
     conversation.ws.cork(true);
     let step = hear_frames(protocol, conversation, input);
     conversation.ws.cork(false);
@@ -231,8 +241,12 @@ fn hear_frames<H: WebSocketHandler>(
             Ok((0, None)) => return Step::More(used),
             Ok((count, None)) => used += count,
             Ok((count, Some(Event::Close(frame)))) => {
-                let farewell = answer_close(&conversation.ws, frame);
-                return Step::Done(used + count, Pause::Over(farewell));
+                let ws = &conversation.ws;
+                ws.note_received_close();
+                // §5.5.1: answered with its own code, unless we closed first.
+                ws.send_close(frame.map(|frame| frame.code().into()));
+                conversation.end(frame);
+                return Step::Done(used + count, Pause::Over);
             }
             Ok((count, Some(event))) => {
                 used += count;
@@ -246,24 +260,18 @@ fn hear_frames<H: WebSocketHandler>(
                 ws.note_received_close();
                 let reason = error.to_string();
                 ws.send_close(Some(CloseFrame::cut(error.close_code(), &reason)));
-                return Step::Done(input.len(), Pause::Over(None));
+                return Step::Done(input.len(), Pause::Over);
             }
         }
         if conversation.ws.buffered_amount() > backlog_bytes_pause {
-            return Step::Done(used, Pause::Backlog);
+            // Mostly the system takes it all, and there is nothing to wait for.
+            conversation.ws.stream().flush();
+            if conversation.ws.buffered_amount() > backlog_bytes_pause {
+                return Step::Done(used, Pause::Backlog);
+            }
         }
     }
     Step::Done(used, Pause::Turn)
-}
-
-/// §5.5.1: a Close is answered with its own code, if that was not done before.
-fn answer_close(ws: &WebSocket, frame: Option<CloseFrame<'_>>) -> Option<Farewell> {
-    ws.note_received_close();
-    ws.send_close(frame.map(|frame| frame.code().into()));
-    frame.map(|frame| Farewell {
-        code: frame.code(),
-        reason: frame.reason().into(),
-    })
 }
 
 /// The peer has given a sign of life, and has until the next Ping to give another. In the closing
@@ -295,13 +303,7 @@ mod tests {
         let ioloop = IoLoop::new().unwrap();
         let (ours, _theirs) = memory::pair(&ioloop, memory::Options::default());
         let future = serve(ours, Config::default(), Silent);
-        eprintln!(
-            "future {} connection {} protocol {} shared {}",
-            size_of_val(&future),
-            size_of::<Connection<Silent>>(),
-            size_of::<Protocol>(),
-            size_of::<IoStream>()
-        );
-        assert!(size_of_val(&future) < 400);
+        let bytes = size_of_val(&future);
+        assert!(bytes <= 320, "{bytes} bytes"); // 296 with rustc 1.95
     }
 }

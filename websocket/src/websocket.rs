@@ -194,7 +194,8 @@ impl WebSocket {
         self.close(CloseCode::GOING_AWAY, "");
     }
 
-    /// Closes TCP now, without a closing handshake; `on_close` is called in this turn or the next.
+    /// Closes TCP now, without a closing handshake; what is unsent is lost. `on_close` is called in
+    /// this turn or the next, after the messages of the same read.
     pub fn abort(&self) {
         self.shared.stream.close();
     }
