@@ -1,35 +1,72 @@
-//! Squall's WebSocket (RFC 6455): a pure protocol core under connections and topics.
+//! Squall's WebSocket (RFC 6455): connections and topics over streams, and a pure protocol core.
 //!
 //! ```text
-//!        bytes of the peer                                  bytes for the peer
-//!               |                                                   ^
-//!   frame   FrameHeader::decode   opcode, length, key      FrameHeader::encode
-//!   mask    mask()                one XOR, both ways                mask()
-//!           - - - - - - -  permessage-deflate belongs here  - - - - - - - -
-//!   utf8    Incremental           text checked as it comes          |
-//!   message Assembly              fragments -> one message          |
-//!               |                                                   |
-//!   protocol Protocol::receive -> Event        encode_message, _ping, _pong, Protocol::close
-//!               |                                                   ^
-//!               +--------------------- the connection --------------+
+//!   your handler                 anybody on the loop
+//!     ^  open, on_message,         |  write_message, close        |  publish
+//!     |  on_close                  v                              v
+//!   conversation --------------> WebSocket <-------------------- Topics
+//!     ^  every call guarded        |  one frame, corked             one frame, shared by all
+//!     |                            v
+//!   serve  IoStream::decode      StreamHandle: the write buffer, one write per turn
+//!     |  all frames of a read                                      ^
+//!  ---|------------------------- no I/O below this line -----------|---------------------
+//!     v                                                            |
+//!   protocol Protocol::receive -> Event        encode_message, _ping, _pong, _close
+//!   message  Assembly              fragments -> one message        |
+//!   utf8     Incremental           text checked as it comes        |
+//!            - - - - - - -  permessage-deflate belongs here  - - - - - - - -
+//!   mask     mask()                one XOR, both ways            mask()
+//!   frame    FrameHeader::decode   opcode, length, key           FrameHeader::encode
 //! ```
 //!
-//! The core takes a slice and tells how much of it was used and what it meant; it takes a message
-//! and appends bytes to a `Vec`. The caller owns the buffers and the entropy (masking keys and
+//! # Connections
+//! [`serve`] is a connection, from the answer to the opening handshake to the end of TCP. What
+//! happens on it is told to a [`WebSocketHandler`], one value per connection; messages are lent
+//! from the receive buffer. [`WebSocket`] is the handle to write with, from anywhere on the loop.
+//! [`Topics`] carry a message to many. An idle connection owns one task and one small allocation.
+//!
+//! Memory is finite by default: a peer that does not read is not read from, and one that is too
+//! slow for what is published to it is closed with 1013 ([`Config`]).
+//!
+//! ```
+//! use squall_ioloop::IoLoop;
+//! use squall_iostream::memory;
+//! use squall_websocket::{Config, HandlerResult, Message, WebSocket, WebSocketHandler, serve};
+//!
+//! struct Chat;
+//!
+//! impl WebSocketHandler for Chat {
+//!     fn open(&mut self, ws: &WebSocket) -> HandlerResult {
+//!         ws.subscribe("room");
+//!         Ok(())
+//!     }
+//!
+//!     fn on_message(&mut self, ws: &WebSocket, message: Message<'_>) -> HandlerResult {
+//!         ws.publish("room", message);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let ioloop = IoLoop::new()?;
+//! let (alice, mut alice_s_peer) = memory::pair(&ioloop, memory::Options::default());
+//! let (bob, mut bob_s_peer) = memory::pair(&ioloop, memory::Options::default());
+//! ioloop.spawn_detached(serve(alice, Config::default(), Chat));
+//! ioloop.spawn_detached(serve(bob, Config::default(), Chat));
+//! ioloop.run_until(async {
+//!     alice_s_peer.write(b"\x81\x82\x01\x02\x03\x04\x69\x6b")?; // "hi", masked
+//!     assert_eq!(bob_s_peer.read_bytes(4).await?, b"\x81\x02hi");
+//!     assert_eq!(alice_s_peer.read_bytes(4).await?, b"\x81\x02hi");
+//!     Ok::<_, squall_iostream::StreamError>(())
+//! })??;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The core
+//! It takes a slice and tells how much of it was used and what it meant; it takes a message and
+//! appends bytes to a `Vec`. The caller owns the buffers and the entropy (masking keys and
 //! handshake nonces are arguments); [`Protocol`] owns the state: under 128 bytes for an idle peer,
 //! and nothing on the heap.
 //!
-//! # In scope
-//! Framing (§5.2), masking (§5.3), fragmentation (§5.4), control frames (§5.5), the closing
-//! handshake (§7), UTF-8 (§8.1), and the opening handshake as functions on heads (§4, module
-//! [`handshake`]).
-//!
-//! # Out of scope
-//! Sockets, clocks and tasks; when to answer a Ping (the caller sees the Ping and appends a Pong);
-//! when to close TCP; HTTP parsing; redirects and authentication of clients; WebSockets over
-//! HTTP/2 (RFC 8441).
-//!
-//! # Example: one turn of a server
 //! ```
 //! use squall_websocket::{Event, Limits, Message, Protocol, Role, encode_message};
 //!
@@ -52,6 +89,16 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # In scope
+//! Framing (§5.2), masking (§5.3), fragmentation (§5.4), control frames (§5.5), the closing
+//! handshake (§7), UTF-8 (§8.1), and the opening handshake as functions on heads (§4, module
+//! [`handshake`]); the server's side of a connection.
+//!
+//! # What this is not
+//! No HTTP: parsing it, and writing the answer to the opening handshake, is for the layer above,
+//! which then hands the stream over. No client's connection yet; no compression yet; no WebSockets
+//! over HTTP/2 (RFC 8441).
 #![forbid(unsafe_code)]
 
 mod close;

@@ -1,6 +1,8 @@
 //! How a connection ends: the closing handshake both ways (RFC 6455 §7), its deadline, broken
 //! protocols, peers that vanish. Whatever happens, `on_close` is called once.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
 mod peer;
 mod wire;
 

@@ -3,6 +3,7 @@
 //! The peer writes frames by hand, with `peer`, and expects bytes. The handler does what the
 //! messages say, and notes whatever it is told.
 #![allow(dead_code, reason = "each suite uses its part")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
