@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use bytes::Bytes;
 
 use crate::Transport;
-use crate::shared::Shared;
+use crate::shared::{SPARE_BYTES_MAX, Shared};
 
 /// What was read and not yet used: the beginning of a message whose rest has not come.
 #[derive(Default)]
@@ -35,9 +35,10 @@ impl ReadBuffer {
         }
         if self.bytes.capacity() == 0 {
             self.bytes = shared.take_spare();
-        } else if self.start > 0 && self.bytes.len() + input.len() > self.bytes.capacity() {
-            // Used bytes make room before the allocator is asked; each byte moves at most once for
-            // every byte that was used, so appending stays linear.
+        } else if self.start >= self.len() && self.bytes.len() + input.len() > self.bytes.capacity()
+        {
+            // Used bytes make room before the allocator is asked, where they are at least as many
+            // as have to move: so appending stays linear.
             self.bytes.drain(..self.start);
             self.start = 0;
         }
@@ -45,17 +46,32 @@ impl ReadBuffer {
     }
 
     pub(crate) fn consume(&mut self, used: usize, shared: &Shared) {
-        assert!(
-            used <= self.len(),
-            "a reader used more bytes than it was given"
-        );
+        assert!(used <= self.len(), "{USED_TOO_MUCH}");
         self.start += used;
+        let is_mostly_used =
+            self.bytes.capacity() > SPARE_BYTES_MAX && self.len() <= self.bytes.capacity() / 16;
         if self.is_empty() {
             self.start = 0;
             shared.give_spare(std::mem::take(&mut self.bytes));
+        } else if is_mostly_used {
+            // The beginning of a message does not hold the memory of a long one before it.
+            let mut rest = shared.take_spare();
+            rest.extend_from_slice(self.unread());
+            self.bytes = rest;
+            self.start = 0;
         }
     }
+
+    /// All that is unread, with its memory.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        std::mem::take(&mut self.bytes)
+    }
 }
+
+/// What a step is told that says so.
+pub(crate) const USED_TOO_MUCH: &str = "a reader used more bytes than it was given";
 
 /// What was written and not yet sent, in order: small writes merged, large ones and shared ones
 /// kept as they are, all of it sent with one vectored write.
@@ -113,16 +129,19 @@ impl WriteBuffer {
         if !has_room {
             self.push(Piece::Own(shared.take_spare()));
         }
-        let Some(Piece::Own(bytes)) = self.last() else {
-            unreachable!("the last piece is our own, as of the line above")
+        let before = self.last_own().len();
+        let undo = Undo {
+            buffer: self,
+            before,
         };
-        let before = bytes.len();
-        let result = f(bytes);
-        let added = bytes
-            .len()
-            .checked_sub(before)
-            .expect("a writer only appends");
-        self.len += added;
+        let result = f(undo.buffer.last_own());
+        let after = undo.buffer.last_own().len();
+        assert!(after >= before, "a writer only appends");
+        undo.buffer.len += after - before;
+        std::mem::forget(undo);
+        if after == 0 {
+            self.pop_empty(shared);
+        }
         result
     }
 
@@ -174,11 +193,6 @@ impl WriteBuffer {
         Ok(written == offered)
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     fn advance(&mut self, written: usize, shared: &Shared) {
         self.len -= written;
         self.sent += written;
@@ -205,6 +219,27 @@ impl WriteBuffer {
         }
     }
 
+    fn last_own(&mut self) -> &mut Vec<u8> {
+        match self.last() {
+            Some(Piece::Own(bytes)) => bytes,
+            _ => unreachable!("a piece of our own was pushed before"),
+        }
+    }
+
+    /// Takes the last piece back, to which nothing was appended.
+    fn pop_empty(&mut self, shared: &Shared) {
+        let piece = match &mut self.rest {
+            Some(rest) => rest.0.pop_back(),
+            None => self.first.take(),
+        };
+        if self.rest.as_ref().is_some_and(|rest| rest.0.is_empty()) {
+            self.rest = None;
+        }
+        if let Some(Piece::Own(bytes)) = piece {
+            shared.give_spare(bytes);
+        }
+    }
+
     fn push(&mut self, piece: Piece) {
         if self.first.is_none() {
             self.first = Some(piece);
@@ -213,6 +248,24 @@ impl WriteBuffer {
                 .get_or_insert_with(|| Box::new(Rest(VecDeque::new())))
                 .0
                 .push_back(piece);
+        }
+    }
+}
+
+/// Takes back what a writer that panicked has appended.
+struct Undo<'a> {
+    buffer: &'a mut WriteBuffer,
+    before: usize,
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        let bytes = self.buffer.last_own();
+        if bytes.len() >= self.before {
+            bytes.truncate(self.before);
+        } else {
+            // It took away what is not its own; nothing of that can be sent.
+            *self.buffer = WriteBuffer::default();
         }
     }
 }

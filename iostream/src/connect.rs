@@ -7,11 +7,12 @@ use std::task::Poll;
 
 use squall_ioloop::Handle;
 
+use crate::TcpTransport;
 use crate::stream::IoStream;
-use crate::{StreamError, TcpTransport};
 
 impl IoStream {
-    /// Connects to `address`.
+    /// Connects to `address`. How long that may take is the system's choice, minutes mostly; bound
+    /// it with [`squall_ioloop::with_timeout`], for dropping the future closes the socket.
     ///
     /// # Errors
     /// What the system says: refused, unreachable, no descriptors left.
@@ -19,26 +20,20 @@ impl IoStream {
         let socket = mio::net::TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         let stream = Self::new(ioloop, TcpTransport::new(socket))?;
-        stream.handle.connected().await?;
+        stream.connected().await?;
         Ok(stream)
     }
-}
 
-impl crate::StreamHandle {
     /// A socket that connects is writable when it has, or failed when it has not.
     async fn connected(&self) -> io::Result<()> {
-        self.core().expect_writable_event();
+        let core = self.handle.core();
+        core.expect_writable_event();
         poll_fn(|cx| {
-            if self.core().take_deadline() {
-                return Poll::Ready(Err(StreamError::TimedOut.into()));
+            if core.is_writable() {
+                return Poll::Ready(core.transport.take_error().map_or(Ok(()), Err));
             }
-            if !self.core().wait_for_writable(cx) {
-                return Poll::Pending;
-            }
-            Poll::Ready(match self.core().transport.take_error() {
-                Some(error) => Err(error),
-                None => Ok(()),
-            })
+            core.wait_for_room(cx);
+            Poll::Pending
         })
         .await
     }

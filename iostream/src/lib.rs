@@ -51,8 +51,10 @@
 //!
 //! No TLS, no names, no Unix sockets yet; no protocol ever.
 
+mod budget;
 mod buffer;
 mod connect;
+mod core;
 mod error;
 mod listener;
 pub mod memory;
@@ -60,6 +62,7 @@ mod read;
 mod shared;
 mod stream;
 mod transport;
+mod waiter;
 
 pub use error::{StreamClosed, StreamError};
 pub use listener::{ListenerOptions, Listening, TcpListener};

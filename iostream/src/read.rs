@@ -1,14 +1,34 @@
 //! Reading: one primitive, `decode`, and Tornado's reads as closures for it.
 
-use std::future::poll_fn;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::task::{Context, Poll};
 
 use memchr::memmem;
 
+use crate::buffer::{ReadBuffer, USED_TOO_MUCH};
+use crate::shared::Shared;
 use crate::stream::IoStream;
 use crate::{StreamClosed, StreamError};
 
 /// What a closure of [`IoStream::decode`] says about the bytes it was given.
+///
+/// ```
+/// use squall_iostream::Step;
+/// /// A message of one length byte and that many others.
+/// fn step(unread: &[u8]) -> Step<Vec<u8>> {
+///     match unread.split_first() {
+///         Some((&length, rest)) if rest.len() >= length.into() => {
+///             let length = usize::from(length);
+///             Step::Done(1 + length, rest[..length].to_vec())
+///         }
+///         _ => Step::More(0),
+///     }
+/// }
+/// assert!(matches!(step(b"\x02a"), Step::More(0)));
+/// assert!(matches!(step(b"\x02abc"), Step::Done(3, message) if message == b"ab"));
+/// ```
 #[derive(Debug)]
 pub enum Step<T> {
     /// It has what it wanted, and used this many bytes for it.
@@ -17,7 +37,8 @@ pub enum Step<T> {
     More(usize),
 }
 
-/// A message that is read whole is not longer than this unless the caller says so.
+/// A step that leaves as much as this unused is not going to be satisfied. Reads that name a bound
+/// of their own have that one instead.
 const UNREAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 impl IoStream {
@@ -29,7 +50,27 @@ impl IoStream {
     /// remember how far it has looked. What it has not used when it is done is for the next read.
     /// Before it waits for input, the stream sends what is unsent.
     ///
-    /// Dropping the future loses nothing: used bytes are used, all others stay.
+    /// Dropping the future loses nothing: used bytes are used, all others stay. So it is when
+    /// `step` fails or panics: what it was given last then counts as unused.
+    ///
+    /// ```
+    /// # use squall_ioloop::IoLoop;
+    /// use squall_iostream::{Step, StreamError, memory};
+    /// # let ioloop = IoLoop::new()?;
+    /// # let (ours, mut stream) = memory::pair(&ioloop, memory::Options::default());
+    /// # ioloop.run_until(async {
+    /// # ours.write(b"12 34 ")?;
+    /// let number = stream.decode(|unread| {
+    ///     Ok::<_, StreamError>(match unread.iter().position(|byte| *byte == b' ') {
+    ///         Some(at) => Step::Done(at + 1, String::from_utf8_lossy(&unread[..at]).parse::<u32>()),
+    ///         None => Step::More(0),
+    ///     })
+    /// });
+    /// assert_eq!(number.await?, Ok(12));
+    /// assert_eq!(stream.unread_len(), 3);
+    /// # Ok::<_, StreamError>(()) })??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// What `step` returns; [`StreamError::Closed`] at the end of the stream, with
@@ -38,43 +79,52 @@ impl IoStream {
     ///
     /// # Panics
     /// When `step` says that it used more than it was given.
-    pub async fn decode<T, E: From<StreamError>>(
+    pub fn decode<T, E: From<StreamError>>(
         &mut self,
-        mut step: impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
-    ) -> Result<T, E> {
-        if let Some(found) = self.decode_buffered(&mut step)? {
-            return Ok(found);
-        }
-        poll_fn(|cx| self.poll_decode(cx, &mut step)).await
+        step: impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
+    ) -> impl Future<Output = Result<T, E>> {
+        self.decode_within(UNREAD_BYTES_MAX, step)
     }
 
     /// As [`Self::decode`], but only of what is unread now: `None` instead of waiting.
     ///
     /// # Errors
     /// What `step` returns.
+    ///
+    /// # Panics
+    /// As [`Self::decode`].
     pub fn decode_buffered<T, E>(
         &mut self,
         step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
     ) -> Result<Option<T>, E> {
-        if self.buffer.is_empty() {
-            return Ok(None);
+        let Self { handle, buffer } = self;
+        step_on(buffer, &handle.core().shared, step)
+    }
+
+    async fn decode_within<T, E: From<StreamError>>(
+        &mut self,
+        unread_bytes_max: usize,
+        mut step: impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
+    ) -> Result<T, E> {
+        if let Some(found) = self.decode_buffered(&mut step)? {
+            return Ok(found);
         }
-        let (used, found) = match step(self.buffer.unread())? {
-            Step::Done(used, found) => (used, Some(found)),
-            Step::More(used) => (used, None),
-        };
-        self.buffer.consume(used, &self.handle.core().shared);
-        Ok(found)
+        poll_fn(|cx| self.poll_decode(cx, unread_bytes_max, &mut step)).await
     }
 
     /// Goes on where `decode_buffered` has found too little.
     fn poll_decode<T, E: From<StreamError>>(
         &mut self,
         cx: &Context<'_>,
+        unread_bytes_max: usize,
         step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
     ) -> Poll<Result<T, E>> {
         loop {
             self.check_open().map_err(StreamError::from)?;
+            if self.buffer.len() >= unread_bytes_max {
+                let bytes_max = unread_bytes_max;
+                return Poll::Ready(Err(StreamError::LimitExceeded { bytes_max }.into()));
+            }
             let core = self.handle.core();
             if !core.is_readable() || core.is_budget_spent() {
                 // The peer may be waiting for what is unsent before it says more. If that fails,
@@ -100,47 +150,33 @@ impl IoStream {
         &mut self,
         step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
     ) -> Result<Option<T>, E> {
-        let shared = self.handle.core().shared.clone();
-        let was_empty = self.buffer.is_empty();
-        shared.with_receive_buffer(|receive| {
-            let count = match self.handle.core().read(receive) {
+        let Self { handle, buffer } = self;
+        let core = handle.core();
+        core.shared.with_receive_buffer(|receive| {
+            let count = match core.read(receive) {
                 Ok(0) => return Err(StreamError::Closed(StreamClosed::ORDERLY).into()),
                 Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => {
                     let closed = StreamClosed::because(error);
-                    self.handle.core().close(closed.clone());
+                    core.close(closed.clone());
                     return Err(StreamError::Closed(closed).into());
                 }
             };
             let input = &mut receive[..count];
-            if !was_empty {
-                self.buffer.append(input, &shared);
-                return self.step_bounded(step);
+            if buffer.is_empty() {
+                let shared = &core.shared;
+                let loan = Loan {
+                    input,
+                    used: 0,
+                    buffer,
+                    shared,
+                };
+                return loan.step(step);
             }
-            let (used, result) = match step(input) {
-                Ok(Step::Done(used, found)) => (used, Ok(Some(found))),
-                Ok(Step::More(used)) => (used, Ok(None)),
-                // Nothing was used: an answer may still want to know how much there was.
-                Err(error) => (0, Err(error)),
-            };
-            self.buffer.append(&input[used..], &shared);
-            result
+            buffer.append(input, &core.shared);
+            step_on(buffer, &core.shared, step)
         })
-    }
-
-    fn step_bounded<T, E: From<StreamError>>(
-        &mut self,
-        step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
-    ) -> Result<Option<T>, E> {
-        let found = self.decode_buffered(step)?;
-        if found.is_none() && self.buffer.len() >= UNREAD_BYTES_MAX {
-            return Err(StreamError::LimitExceeded {
-                bytes_max: UNREAD_BYTES_MAX,
-            }
-            .into());
-        }
-        Ok(found)
     }
 
     /// Reads up to the first `delimiter` and with it. The search is linear, however the bytes
@@ -160,7 +196,7 @@ impl IoStream {
         assert!(!delimiter.is_empty(), "an empty delimiter is everywhere");
         let finder = memmem::Finder::new(delimiter);
         let mut searched = 0;
-        self.decode(|unread| {
+        self.decode_within(usize::MAX, |unread| {
             let from = searched;
             if let Some(at) = finder.find(&unread[from..]) {
                 let end = from + at + delimiter.len();
@@ -181,19 +217,16 @@ impl IoStream {
     /// Reads exactly `count` bytes. Memory grows with what has come, not with `count`.
     ///
     /// # Errors
-    /// As [`Self::decode`]; bytes that came before the end of the stream are lost with it.
+    /// As [`Self::decode`]. When the stream ends before, what has come stays unread.
     pub async fn read_bytes(&mut self, count: usize) -> Result<Vec<u8>, StreamError> {
-        let mut bytes = Vec::new();
         if count == 0 {
-            return Ok(bytes);
+            return Ok(Vec::new());
         }
-        self.decode(|unread| {
-            let used = unread.len().min(count - bytes.len());
-            bytes.extend_from_slice(&unread[..used]);
-            if bytes.len() == count {
-                return Ok(Step::Done(used, std::mem::take(&mut bytes)));
-            }
-            Ok(Step::More(used))
+        self.decode_within(usize::MAX, |unread| {
+            Ok(match unread.get(..count) {
+                Some(bytes) => Step::Done(count, bytes.to_vec()),
+                None => Step::More(0),
+            })
         })
         .await
     }
@@ -210,27 +243,29 @@ impl IoStream {
         .await
     }
 
-    /// Reads everything to the end of the stream.
+    /// Reads everything to the end of the stream, or until it is closed on our side.
     ///
     /// # Errors
     /// [`StreamError::LimitExceeded`] when there are more than `bytes_max`; as [`Self::decode`]
     /// when the stream fails before its end. A reset by the peer is such a failure, since nobody
-    /// can know what it has cut off (Tornado takes it for the end).
+    /// can know what it has cut off (Tornado takes it for the end). In any case what has come
+    /// stays unread.
     pub async fn read_until_close(&mut self, bytes_max: usize) -> Result<Vec<u8>, StreamError> {
-        let mut bytes = Vec::new();
-        let end: Result<(), _> = self
-            .decode(|unread| {
-                if unread.len() > bytes_max - bytes.len() {
+        let end: Result<Infallible, _> = self
+            .decode_within(usize::MAX, |unread| {
+                if unread.len() > bytes_max {
                     return Err(StreamError::LimitExceeded { bytes_max });
                 }
-                bytes.extend_from_slice(unread);
-                Ok(Step::More(unread.len()))
+                Ok(Step::More(0))
             })
             .await;
-        match end {
-            Err(StreamError::Closed(closed)) if closed.cause().is_none() => Ok(bytes),
-            Err(error) => Err(error),
-            Ok(()) => unreachable!("the step above is never done"),
+        let error = match end {
+            Err(error) => error,
+            Ok(never) => match never {},
+        };
+        match error {
+            StreamError::Closed(closed) if closed.cause().is_none() => Ok(self.buffer.take()),
+            error => Err(error),
         }
     }
 
@@ -253,6 +288,56 @@ impl IoStream {
                     })
                 })
                 .await;
+        }
+    }
+}
+
+/// One step on bytes that are the stream's own.
+fn step_on<T, E>(
+    buffer: &mut ReadBuffer,
+    shared: &Shared,
+    step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
+) -> Result<Option<T>, E> {
+    if buffer.is_empty() {
+        return Ok(None);
+    }
+    let (used, found) = step(buffer.unread())?.into_parts();
+    buffer.consume(used, shared);
+    Ok(found)
+}
+
+/// Bytes of the receive buffer, lent to a step. What it has not used when it is over goes to the
+/// stream's own buffer, even if it ends in a panic.
+struct Loan<'a> {
+    input: &'a mut [u8],
+    used: usize,
+    buffer: &'a mut ReadBuffer,
+    shared: &'a Shared,
+}
+
+impl Loan<'_> {
+    fn step<T, E>(
+        mut self,
+        step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
+    ) -> Result<Option<T>, E> {
+        let (used, found) = step(self.input)?.into_parts();
+        assert!(used <= self.input.len(), "{USED_TOO_MUCH}");
+        self.used = used;
+        Ok(found)
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        self.buffer.append(&self.input[self.used..], self.shared);
+    }
+}
+
+impl<T> Step<T> {
+    fn into_parts(self) -> (usize, Option<T>) {
+        match self {
+            Self::Done(used, found) => (used, Some(found)),
+            Self::More(used) => (used, None),
         }
     }
 }

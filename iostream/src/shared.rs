@@ -10,7 +10,7 @@ use squall_ioloop::Handle;
 pub(crate) const RECEIVE_BYTES: usize = 64 * 1024;
 
 /// A spare buffer that has grown past this goes back to the allocator.
-const SPARE_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const SPARE_BYTES_MAX: usize = 16 * 1024;
 /// So at most 1 MiB is kept.
 const SPARES_MAX: usize = 64;
 

@@ -1,30 +1,56 @@
-//! The stream: one reader that owns it, and handles that write to it and close it.
-//!
-//! Here are its states, its events and its write side. Reading is in `read.rs`; the buffers and
-//! the transport know nothing of the loop.
+//! The stream as its users see it: one reader that owns it, and handles that write to it and close
+//! it. What they do is done in `core.rs`; the reads are in `read.rs`.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
+use squall_ioloop::Handle;
 
-use crate::buffer::{ReadBuffer, WriteBuffer};
-use crate::shared::Shared;
-use crate::{StreamClosed, TcpTransport, Transport};
+use crate::buffer::ReadBuffer;
+use crate::core::Core;
+use crate::waiter::{Closer, Place};
+use crate::{StreamClosed, StreamError, TcpTransport, Transport};
 
 /// A buffered, non-blocking stream of bytes: Tornado's `IOStream`.
 ///
 /// This is the reading end, and there is one: reads take `&mut self`, so that two reads at once
 /// are a type error (Tornado: "Already reading"). Everything else is on [`StreamHandle`], which it
-/// derefs to and which [`Self::handle`] clones. Dropping the `IoStream` closes the stream.
+/// derefs to and which [`Self::handle`] clones. Dropping the `IoStream` closes the stream, and
+/// drops what is unsent: await [`drained(0)`](StreamHandle::drained) before, or
+/// [`linger`](Self::linger).
+///
+/// ```
+/// use squall_ioloop::IoLoop;
+/// use squall_iostream::IoStream;
+/// use std::io::{Read, Write};
+///
+/// let ioloop = IoLoop::new()?;
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let peer = std::thread::spawn(move || -> std::io::Result<()> {
+///     let (mut socket, _) = listener.accept()?;
+///     let mut request = [0; 5];
+///     socket.read_exact(&mut request)?;
+///     assert_eq!(&request, b"ping\n");
+///     socket.write_all(b"pong\n")
+/// });
+/// let line = ioloop.run_until(async {
+///     let mut stream = IoStream::connect(&ioloop, address).await?;
+///     stream.write(b"ping\n").map_err(std::io::Error::from)?;
+///     // The reader sends what is unsent before it waits.
+///     stream.read_until(b"\n", 1024).await.map_err(std::io::Error::from)
+/// })??;
+/// assert_eq!(line, b"pong\n");
+/// # peer.join().unwrap()?;
+/// # std::io::Result::Ok(())
+/// ```
 pub struct IoStream {
     pub(crate) handle: StreamHandle,
     pub(crate) buffer: ReadBuffer,
@@ -33,87 +59,28 @@ pub struct IoStream {
 /// A handle of a stream: to write, to flush, to close it, to learn that it was closed.
 ///
 /// Written bytes are buffered. They leave, all of them in one vectored write, when the turn ends,
-/// or before that on [`Self::flush`] or when the reader has to wait for input.
+/// or before that on [`Self::flush`] or when the reader has to wait for input. Only
+/// [`Self::write_with`] leaves it to its caller to say when.
+///
+/// A handle does not keep the stream open: when the [`IoStream`] is dropped, writes fail with
+/// [`StreamClosed`].
+///
+/// ```
+/// use squall_ioloop::IoLoop;
+/// use squall_iostream::memory;
+///
+/// let ioloop = IoLoop::new()?;
+/// let (ours, mut theirs) = memory::pair(&ioloop, memory::Options::default());
+/// let handle = ours.handle();
+/// // Written from a callback, while somebody else owns the reading end.
+/// ioloop.add_callback(move || handle.write(b"news").expect("the stream is open"));
+/// assert_eq!(ioloop.run_until(theirs.read_bytes(4))??, b"news");
+/// # drop(ours);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct StreamHandle {
     core: Rc<Core<dyn Transport>>,
-}
-
-pub(crate) struct Core<T: Transport + ?Sized> {
-    ioloop: Handle,
-    pub(crate) shared: Rc<Shared>,
-    state: RefCell<State>,
-    token: Cell<Option<Token>>,
-    deadline: Cell<Option<Timeout>>,
-    /// What the transport is believed to be ready for; a short read or write takes it back.
-    ready: Cell<Ready>,
-    is_cut_short: Cell<bool>,
-    is_flush_queued: Cell<bool>,
-    reader: Waiter,
-    writer: Waiter,
-    closers: Cell<Vec<Closer>>,
-    write_buffer: RefCell<WriteBuffer>,
-    pub(crate) budget: Budget,
-    pub(crate) transport: T,
-}
-
-enum State {
-    Open,
-    Closed(StreamClosed),
-}
-
-/// The waker of a task that may wait. It is kept between waits: a task that waits again, and most
-/// do, need not clone it again.
-#[derive(Default)]
-struct Waiter {
-    waker: Cell<Option<Waker>>,
-    is_waiting: Cell<bool>,
-}
-
-impl Waiter {
-    fn wait(&self, waker: &Waker) {
-        self.is_waiting.set(true);
-        let known = self.waker.take().filter(|known| known.will_wake(waker));
-        self.waker.set(Some(known.unwrap_or_else(|| waker.clone())));
-    }
-
-    fn wake(&self) {
-        if self.is_waiting.replace(false) {
-            let waker = self.waker.take();
-            if let Some(waker) = &waker {
-                waker.wake_by_ref();
-            }
-            self.waker.set(waker);
-        }
-    }
-}
-
-enum Closer {
-    Call(Box<dyn FnOnce()>),
-    Wake(Waker),
-}
-
-/// How much a stream has read in the present turn, so that a peer at line rate starves nobody.
-#[derive(Default)]
-pub(crate) struct Budget {
-    turn: Cell<u64>,
-    spent: Cell<usize>,
-}
-
-/// What a stream may read in one turn. Then it waits for its next one on the ready-again list.
-const BYTES_PER_TURN: usize = 256 * 1024;
-
-impl Budget {
-    fn is_spent(&self, turn: u64) -> bool {
-        if self.turn.replace(turn) != turn {
-            self.spent.set(0);
-        }
-        self.spent.get() >= BYTES_PER_TURN
-    }
-
-    fn spend(&self, bytes: usize) {
-        self.spent.set(self.spent.get() + bytes);
-    }
 }
 
 impl IoStream {
@@ -122,43 +89,16 @@ impl IoStream {
     /// # Errors
     /// What the poller or the transport says.
     pub fn new(ioloop: &Handle, transport: impl Transport) -> io::Result<Self> {
-        let core = Rc::new(Core {
-            ioloop: ioloop.clone(),
-            shared: Shared::of(ioloop),
-            state: RefCell::new(State::Open),
-            token: Cell::new(None),
-            deadline: Cell::new(None),
-            // A fresh transport takes bytes; if not, the first write says so.
-            ready: Cell::new(Ready::WRITABLE),
-            is_cut_short: Cell::new(false),
-            is_flush_queued: Cell::new(false),
-            reader: Waiter::default(),
-            writer: Waiter::default(),
-            closers: Cell::default(),
-            write_buffer: RefCell::default(),
-            budget: Budget::default(),
-            transport,
-        });
-        let mut registered = Err(io::ErrorKind::Unsupported.into());
-        let mut has_fd = false;
-        core.transport.with_fd(&mut |fd| {
-            has_fd = true;
-            registered = ioloop.register(core.clone(), Some(fd), Interest::Both);
-        });
-        if !has_fd {
-            registered = ioloop.register(core.clone(), None, Interest::Both);
-        }
-        let token = registered?;
-        core.token.set(Some(token));
-        let stream = Self {
-            handle: StreamHandle { core },
+        Ok(Self {
+            handle: StreamHandle {
+                core: Core::register(ioloop, transport)?,
+            },
             buffer: ReadBuffer::default(),
-        };
-        stream.core.transport.attach(ioloop, token)?;
-        Ok(stream)
+        })
     }
 
-    /// A stream over a connected socket of the standard library.
+    /// A stream over a connected socket of the standard library. Its options are left as they are:
+    /// for answers without delay, set `TCP_NODELAY`.
     ///
     /// # Errors
     /// What the system says when the socket is made non-blocking or put on the loop.
@@ -202,44 +142,44 @@ impl StreamHandle {
     /// # Errors
     /// [`StreamClosed`].
     pub fn write(&self, bytes: &[u8]) -> Result<(), StreamClosed> {
-        self.write_with(|buffer| buffer.extend_from_slice(bytes))?;
-        self.flush_at_turn_end();
+        self.core
+            .write_with(|buffer| buffer.extend_from_slice(bytes))?;
+        self.core.flush_at_turn_end();
         Ok(())
     }
 
-    /// Buffers `bytes` without a copy, unless they are few.
+    /// As [`Self::write`], but without a copy unless they are few (up to 2 KiB, behind others).
+    ///
+    /// Should the bytes have an owner whose destructor is yours, it must not use this stream.
     ///
     /// # Errors
     /// [`StreamClosed`].
     pub fn write_bytes(&self, bytes: Bytes) -> Result<(), StreamClosed> {
-        self.check_open()?;
-        self.core
-            .write_buffer
-            .borrow_mut()
-            .push_shared(bytes, &self.core.shared);
+        self.core.write_bytes(bytes)?;
+        self.core.flush_at_turn_end();
         Ok(())
     }
 
     /// Lets `append` write at the end of what is buffered: an encoder's output needs no buffer of
     /// its own.
     ///
+    /// For protocols, which know best when to send: nothing is sent at the end of the turn unless
+    /// something else asks for it. Call [`Self::flush_at_turn_end`] or [`Self::flush`], or read:
+    /// a reader that has to wait sends all before.
+    ///
     /// # Errors
     /// [`StreamClosed`]; then `append` is not called.
     ///
     /// # Panics
-    /// When `append` shortens the buffer, or uses this stream.
+    /// When `append` shortens the buffer, or writes to this stream or asks what is unsent. If
+    /// `append` panics itself, what it has appended is taken back.
     pub fn write_with<R>(&self, append: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, StreamClosed> {
-        self.check_open()?;
-        Ok(self
-            .core
-            .write_buffer
-            .borrow_mut()
-            .append_with(&self.core.shared, append))
+        self.core.write_with(append)
     }
 
     /// How many bytes are written and not yet sent.
     pub fn unsent_len(&self) -> usize {
-        self.core.write_buffer.borrow().len()
+        self.core.unsent_len()
     }
 
     /// Sends as much as goes without waiting.
@@ -250,41 +190,35 @@ impl StreamHandle {
     /// Flushes when this turn ends, together with whatever is written until then. Asking again in
     /// the same turn changes nothing.
     pub fn flush_at_turn_end(&self) {
-        if self.core.is_flush_queued.get() {
-            return;
-        }
-        if let Some(token) = self.core.token.get() {
-            self.core.is_flush_queued.set(true);
-            self.core.ioloop.at_turn_end(token);
-        }
+        self.core.flush_at_turn_end();
     }
 
     /// Waits until at most `unsent_max` bytes are unsent; with 0, until all is with the system.
-    /// This is how a writer feels that its peer is slow.
+    /// This is how a writer feels that its peer is slow. Any number of tasks may wait.
     ///
     /// # Errors
-    /// [`StreamError::Closed`](crate::StreamError), or `TimedOut` when the deadline passes first.
-    pub async fn drained(&self, unsent_max: usize) -> Result<(), crate::StreamError> {
+    /// [`StreamError::Closed`], or [`StreamError::TimedOut`] when the deadline passes first.
+    pub async fn drained(&self, unsent_max: usize) -> Result<(), StreamError> {
         poll_fn(|cx| {
             self.core.flush();
             if self.unsent_len() <= unsent_max {
                 return Poll::Ready(self.check_open().map_err(Into::into));
             }
-            self.check_open()?;
             if self.core.take_deadline() {
-                return Poll::Ready(Err(crate::StreamError::TimedOut));
+                return Poll::Ready(Err(StreamError::TimedOut));
             }
-            self.core.writer.wait(cx.waker());
+            self.core.wait_for_room(cx);
             Poll::Pending
         })
         .await
     }
 
-    /// Sends what is unsent, then says to the peer that no more will come. Reading goes on.
+    /// Sends what is unsent, then says to the peer that no more will come. Reading goes on. A later
+    /// write closes the stream with an error, as the system has it.
     ///
     /// # Errors
     /// As [`Self::drained`].
-    pub async fn shutdown_write(&self) -> Result<(), crate::StreamError> {
+    pub async fn shutdown_write(&self) -> Result<(), StreamError> {
         self.drained(0).await?;
         // Fails when the peer has gone already, which is what the reader will be told.
         let _ = self.core.transport.shutdown_write();
@@ -301,7 +235,7 @@ impl StreamHandle {
 
     /// Whether the stream is closed on our side.
     pub fn is_closed(&self) -> bool {
-        matches!(*self.core.state.borrow(), State::Closed(_))
+        self.core.is_closed()
     }
 
     /// Whether the peer has said that it sends no more, or is gone, or the stream is closed.
@@ -310,50 +244,38 @@ impl StreamHandle {
     }
 
     /// Waits until the peer has gone (or will send no more), or the stream is closed: Tornado's
-    /// `set_close_callback`, as a future. Input that came before may still be unread.
+    /// `set_close_callback`, as a future. Input that came before may still be unread. Any number
+    /// of tasks may wait, and those that give up leave nothing behind.
     pub async fn closed(&self) {
+        let mut place = Place::new(&self.core.closers);
         poll_fn(|cx| {
             if self.core.is_closing() {
                 return Poll::Ready(());
             }
-            let mut closers = self.core.closers.take();
-            closers.retain(
-                |closer| !matches!(closer, Closer::Wake(waker) if waker.will_wake(cx.waker())),
-            );
-            closers.push(Closer::Wake(cx.waker().clone()));
-            self.core.closers.set(closers);
+            place.wait(cx.waker());
             Poll::Pending
         })
         .await;
     }
 
-    /// Calls `callback` when [`Self::closed`] would be ready; in a later turn if it is already.
+    /// Calls `callback` once, when [`Self::closed`] would be ready; in a later turn if it is
+    /// already. It is kept until then.
     pub fn on_close(&self, callback: impl FnOnce() + 'static) {
         if self.core.is_closing() {
             self.core.ioloop.add_callback(callback);
         } else {
-            let mut closers = self.core.closers.take();
-            closers.push(Closer::Call(Box::new(callback)));
-            self.core.closers.set(closers);
+            self.core.closers.add(Closer::Call(Box::new(callback)));
         }
     }
 
     // ---- the rest
 
-    /// Sets the stream's deadline to `after` from now, or takes it away. When it passes, the read
-    /// or the wait for [`Self::drained`] that is pending, or else the next that has to wait, ends
-    /// with [`StreamError::TimedOut`](crate::StreamError). Moving it forward is one store.
+    /// Sets the stream's deadline to `after` from now, or takes it away (the default). When it
+    /// passes, the read or the wait for [`Self::drained`] that is pending, or else the next that
+    /// has to wait, ends with [`StreamError::TimedOut`]: one of them, and the next deadline has to
+    /// be set again. Moving it forward is one store.
     pub fn set_deadline(&self, after: Option<Duration>) {
-        self.core.is_cut_short.set(false);
-        let Some(token) = self.core.token.get() else {
-            return;
-        };
-        let deadline = self.core.deadline.get().unwrap_or_else(|| {
-            let deadline = self.core.ioloop.add_deadline(token);
-            self.core.deadline.set(Some(deadline));
-            deadline
-        });
-        self.core.ioloop.set_deadline(deadline, after);
+        self.core.set_deadline(after);
     }
 
     /// The loop that the stream is on.
@@ -376,169 +298,7 @@ impl StreamHandle {
     /// # Errors
     /// [`StreamClosed`], with its cause.
     pub fn check_open(&self) -> Result<(), StreamClosed> {
-        match &*self.core.state.borrow() {
-            State::Open => Ok(()),
-            State::Closed(closed) => Err(closed.clone()),
-        }
-    }
-}
-
-impl<T: Transport + ?Sized> Core<T> {
-    pub(crate) fn wait_for_input(&self, cx: &Context<'_>) {
-        self.reader.wait(cx.waker());
-    }
-
-    /// Whether a read is worth its system call.
-    pub(crate) fn is_readable(&self) -> bool {
-        self.ready
-            .get()
-            .intersects(Ready::READABLE | Ready::READ_CLOSED | Ready::ERROR)
-    }
-
-    /// Whether the stream has had its share of this turn. If so, it is told again in the next.
-    pub(crate) fn is_budget_spent(&self) -> bool {
-        let is_spent = self.budget.is_spent(self.ioloop.turn_count());
-        if is_spent {
-            self.read_again();
-        }
-        is_spent
-    }
-
-    /// Puts the stream on the ready-again list.
-    pub(crate) fn read_again(&self) {
-        if let Some(token) = self.token.get() {
-            self.ioloop.ready_again(token, Ready::READABLE);
-        }
-    }
-
-    /// One read. A short one means that the transport is drained, so that no call is wasted to
-    /// hear so; but once the peer has closed, no further event tells of the end, and the end has
-    /// to be read.
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let result = self.transport.read(buffer);
-        match &result {
-            Ok(0) => self.ready.set(self.ready.get() | Ready::READ_CLOSED),
-            Ok(count) => {
-                self.budget.spend(*count);
-                if *count < buffer.len() {
-                    self.ready.set(self.ready.get().without(Ready::READABLE));
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.ready
-                    .set(self.ready.get().without(Ready::READABLE | Ready::ERROR));
-            }
-            Err(_) => {}
-        }
-        result
-    }
-
-    /// For a socket that is still connecting: it will say when it is writable.
-    pub(crate) fn expect_writable_event(&self) {
-        self.ready.set(self.ready.get().without(Ready::WRITABLE));
-    }
-
-    /// Whether there was an event for the writer, or a failure; if not, the task will be woken.
-    pub(crate) fn wait_for_writable(&self, cx: &Context<'_>) -> bool {
-        let is_there = self
-            .ready
-            .get()
-            .intersects(Ready::WRITABLE | Ready::WRITE_CLOSED | Ready::ERROR);
-        if !is_there {
-            self.writer.wait(cx.waker());
-        }
-        is_there
-    }
-
-    pub(crate) fn take_deadline(&self) -> bool {
-        self.is_cut_short.take()
-    }
-
-    /// Sends until all is sent or the transport takes no more.
-    pub(crate) fn flush(&self) {
-        if self.write_buffer.borrow().is_empty() {
-            return;
-        }
-        while self.ready.get().contains(Ready::WRITABLE) {
-            let mut buffer = self.write_buffer.borrow_mut();
-            let sent = buffer.send(&self.transport, &self.shared);
-            let is_empty = buffer.is_empty();
-            drop(buffer);
-            match sent {
-                Ok(true) if is_empty => return,
-                Ok(true) => {}
-                Ok(false) => self.ready.set(self.ready.get().without(Ready::WRITABLE)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.ready.set(self.ready.get().without(Ready::WRITABLE));
-                }
-                Err(error) => return self.close(StreamClosed::because(error)),
-            }
-        }
-    }
-
-    fn is_closing(&self) -> bool {
-        let is_peer_gone = self
-            .ready
-            .get()
-            .intersects(Ready::READ_CLOSED | Ready::ERROR);
-        is_peer_gone || matches!(*self.state.borrow(), State::Closed(_))
-    }
-
-    pub(crate) fn close(&self, closed: StreamClosed) {
-        let was_open = matches!(*self.state.borrow(), State::Open);
-        if !was_open {
-            return;
-        }
-        self.state.replace(State::Closed(closed));
-        self.write_buffer.borrow_mut().clear();
-        if let Some(deadline) = self.deadline.take() {
-            self.ioloop.remove_timeout(deadline);
-        }
-        self.transport.close();
-        self.reader.wake();
-        self.writer.wake();
-        self.tell_closers();
-        // Last: the loop's reference may be the last but one.
-        if let Some(token) = self.token.take() {
-            self.ioloop.deregister(token, None);
-        }
-    }
-
-    fn tell_closers(&self) {
-        for closer in self.closers.take() {
-            match closer {
-                Closer::Call(callback) => self.ioloop.add_callback(callback),
-                Closer::Wake(waker) => waker.wake(),
-            }
-        }
-    }
-}
-
-impl<T: Transport + ?Sized> Source for Core<T> {
-    fn on_ready(&self, _: &Handle, ready: Ready) {
-        self.ready
-            .set(self.ready.get() | ready.without(Ready::DEADLINE));
-        if ready.contains(Ready::DEADLINE) {
-            self.is_cut_short.set(true);
-            self.reader.wake();
-            self.writer.wake();
-            return;
-        }
-        if ready.intersects(Ready::WRITABLE | Ready::WRITE_CLOSED | Ready::ERROR) {
-            self.flush();
-            self.writer.wake();
-        }
-        if ready.intersects(Ready::READABLE | Ready::READ_CLOSED | Ready::ERROR) {
-            self.reader.wake();
-        }
-        if ready.intersects(Ready::READ_CLOSED | Ready::ERROR) {
-            self.tell_closers();
-        }
-    }
-
-    fn on_turn_end(&self, _: &Handle) {
-        self.is_flush_queued.set(false);
-        self.flush();
+        self.core.check_open()
     }
 }
 
