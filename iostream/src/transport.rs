@@ -14,6 +14,43 @@ use squall_ioloop::{Handle, Token};
 /// thread. A call that cannot go on returns [`io::ErrorKind::WouldBlock`], and the loop (for a
 /// transport with a descriptor) or the transport itself (through [`Handle::ready_again`]) tells
 /// the stream when it can.
+///
+/// ```
+/// use squall_ioloop::{Handle, IoLoop, Ready, Token};
+/// use squall_iostream::{IoStream, Transport};
+/// use std::{cell::Cell, io};
+///
+/// /// Says one thing, and then no more; hears nothing.
+/// struct Motto(Cell<&'static [u8]>);
+///
+/// impl Transport for Motto {
+///     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+///         let text = self.0.get();
+///         let count = text.len().min(buffer.len());
+///         buffer[..count].copy_from_slice(&text[..count]);
+///         self.0.set(&text[count..]);
+///         Ok(count)
+///     }
+///     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+///         Ok(bytes.len())
+///     }
+///     fn shutdown_write(&self) -> io::Result<()> {
+///         Ok(())
+///     }
+///     fn close(&self) {}
+///     fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {
+///         // There will be no event, so all is said now: that there is input, and its end.
+///         ioloop.ready_again(token, Ready::READABLE | Ready::READ_CLOSED);
+///         Ok(())
+///     }
+/// }
+///
+/// let ioloop = IoLoop::new()?;
+/// let mut stream = IoStream::new(&ioloop, Motto(Cell::new(b"dum spiro spero")))?;
+/// let motto = ioloop.run_until(stream.read_until_close(1024))??;
+/// assert_eq!(motto, b"dum spiro spero");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Transport: 'static {
     /// Reads into `buffer`. 0 is the end of the stream. A read that does not fill the buffer
     /// promises that nothing is left until the transport is ready again.
@@ -29,15 +66,26 @@ pub trait Transport: 'static {
     /// `WouldBlock` when nothing goes; any other error ends the stream.
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Writes some of several pieces at once. The default writes the first.
+    /// Writes some of several pieces at once, in order. The same promise: less than all means that
+    /// no more will go. The default writes one after the other.
     ///
     /// # Errors
     /// As [`Self::write`].
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        pieces
-            .iter()
-            .find(|piece| !piece.is_empty())
-            .map_or(Ok(0), |piece| self.write(piece))
+        let mut total = 0;
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            match self.write(piece) {
+                Ok(written) => {
+                    total += written;
+                    if written < piece.len() {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && total > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
     }
 
     /// Says to the peer that no more will come.
@@ -80,6 +128,18 @@ pub trait Transport: 'static {
 }
 
 /// A TCP connection.
+///
+/// ```
+/// use squall_ioloop::IoLoop;
+/// use squall_iostream::{IoStream, TcpTransport};
+///
+/// let ioloop = IoLoop::new()?;
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let socket = std::net::TcpStream::connect(listener.local_addr()?)?;
+/// let stream = IoStream::new(&ioloop, TcpTransport::try_from(socket)?)?;
+/// assert_eq!(stream.peer_addr(), Some(listener.local_addr()?));
+/// # std::io::Result::Ok(())
+/// ```
 pub struct TcpTransport {
     /// `None` once closed.
     socket: RefCell<Option<mio::net::TcpStream>>,
