@@ -5,6 +5,18 @@ use std::io;
 use std::rc::Rc;
 
 /// The stream is closed: by the peer, by us, or by a failure. Tornado's `StreamClosedError`.
+///
+/// ```
+/// use squall_ioloop::IoLoop;
+/// use squall_iostream::memory;
+///
+/// let ioloop = IoLoop::new()?;
+/// let (ours, _theirs) = memory::pair(&ioloop, memory::Options::default());
+/// ours.close();
+/// let closed = ours.write(b"too late").unwrap_err();
+/// assert!(closed.cause().is_none()); // nothing failed: we have closed it
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct StreamClosed {
     cause: Option<Rc<io::Error>>,
@@ -52,6 +64,19 @@ impl From<StreamClosed> for io::Error {
 }
 
 /// Why a read ended without what it was for.
+///
+/// ```
+/// use squall_ioloop::IoLoop;
+/// use squall_iostream::{StreamError, memory};
+///
+/// let ioloop = IoLoop::new()?;
+/// let (ours, mut theirs) = memory::pair(&ioloop, memory::Options::default());
+/// ours.write(b"a line that never ends")?;
+/// let error = ioloop.run_until(theirs.read_until(b"\n", 10))?.unwrap_err();
+/// assert!(matches!(error, StreamError::LimitExceeded { bytes_max: 10 }));
+/// theirs.write(b"too long\n")?; // the stream can still carry an answer
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StreamError {

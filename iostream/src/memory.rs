@@ -1,6 +1,10 @@
 //! Two streams that talk to each other in memory: with latency, short reads and writes, and
 //! faults, on the loop's clock. For the tests of every layer above: two ends, one thread, no
 //! sockets, and on a virtual clock no waiting.
+//!
+//! Where it is not a socket's equal: a peer that has closed makes writes fail as soon as that is
+//! known, where a socket takes one more and is reset; and what is under way when an end is closed
+//! arrives, where a socket that is closed with unread input resets the connection.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -29,14 +33,16 @@ pub struct Options {
     pub latency: Duration,
     /// What one read gives at most. Default: no bound.
     pub read_bytes_max: usize,
-    /// What one write takes at most. Default: no bound.
+    /// What one write takes at most; not 0, with which nothing ever goes. Default: no bound.
     pub write_bytes_max: usize,
     /// How many bytes may be under way or unread in one direction before writes block.
     /// Default 64 KiB.
     pub capacity: usize,
-    /// After this many bytes were read by an end, its reads fail so. Default: never.
+    /// After this many bytes were read by an end, its reads fail with an error of this kind.
+    /// Default: never.
     pub read_fault: Option<(usize, io::ErrorKind)>,
-    /// After this many bytes were written by an end, its writes fail so. Default: never.
+    /// After this many bytes were written by an end, its writes fail with an error of this kind.
+    /// Default: never.
     pub write_fault: Option<(usize, io::ErrorKind)>,
 }
 
@@ -55,6 +61,22 @@ impl Default for Options {
 
 /// Two streams; what is written to one is read from the other.
 ///
+/// ```
+/// use squall_ioloop::IoLoop;
+/// use squall_iostream::memory;
+/// use std::time::Duration;
+///
+/// let ioloop = IoLoop::builder().virtual_clock().build()?;
+/// let latency = Duration::from_secs(3600);
+/// let options = memory::Options { latency, ..Default::default() };
+/// let (ours, mut theirs) = memory::pair(&ioloop, options);
+/// let sent_at = ioloop.now();
+/// ours.write(b"hello")?;
+/// assert_eq!(ioloop.run_until(theirs.read_bytes(5))??, b"hello");
+/// assert_eq!(ioloop.now() - sent_at, latency);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Panics
 /// Never in practice: only a loop out of slots refuses a stream without a descriptor.
 pub fn pair(ioloop: &Handle, options: Options) -> (IoStream, IoStream) {
@@ -69,16 +91,24 @@ pub fn pair(ioloop: &Handle, options: Options) -> (IoStream, IoStream) {
 /// One direction.
 #[derive(Default)]
 struct Channel {
-    /// Chunks with their times of arrival; `None` is the end of the stream.
-    under_way: RefCell<VecDeque<(Instant, Option<Vec<u8>>)>>,
+    /// Parcels with their times of arrival.
+    under_way: RefCell<VecDeque<(Instant, Parcel)>>,
     arrived: RefCell<VecDeque<u8>>,
     /// Bytes under way and arrived.
     held: Cell<usize>,
     has_ended: Cell<bool>,
+    is_sender_gone: Cell<bool>,
     reader: Cell<Option<Token>>,
     writer: Cell<Option<Token>>,
     is_writer_blocked: Cell<bool>,
-    is_reader_gone: Cell<bool>,
+}
+
+enum Parcel {
+    Bytes(Vec<u8>),
+    /// The sender writes no more.
+    End,
+    /// The sender writes no more and reads no more.
+    Gone,
 }
 
 impl Channel {
@@ -92,13 +122,19 @@ impl Channel {
             .is_some_and(|(arrival, _)| *arrival <= now)
         {
             match under_way.pop_front() {
-                Some((_, Some(bytes))) => {
+                Some((_, Parcel::Bytes(bytes))) => {
                     self.arrived.borrow_mut().extend(bytes);
                     ready |= Ready::READABLE;
                 }
-                Some((_, None)) => {
+                Some((_, Parcel::End)) => {
                     self.has_ended.set(true);
                     ready |= Ready::READABLE | Ready::READ_CLOSED;
+                }
+                Some((_, Parcel::Gone)) => {
+                    self.has_ended.set(true);
+                    self.is_sender_gone.set(true);
+                    ready |= Ready::READABLE | Ready::READ_CLOSED;
+                    ready |= Ready::WRITABLE | Ready::WRITE_CLOSED;
                 }
                 None => {}
             }
@@ -140,12 +176,12 @@ impl MemoryTransport {
         }
     }
 
-    fn send(&self, chunk: Option<Vec<u8>>) {
+    fn send(&self, parcel: Parcel) {
         let arrival = self.ioloop.now() + self.options.latency;
         self.output
             .under_way
             .borrow_mut()
-            .push_back((arrival, chunk));
+            .push_back((arrival, parcel));
         if self.options.latency.is_zero() {
             self.output.deliver(&self.ioloop);
         } else {
@@ -196,7 +232,7 @@ impl Transport for MemoryTransport {
         self.read.set(self.read.get() + count);
         self.input.held.set(self.input.held.get() - count);
         // A short read promises that nothing is left; so where something is, it is news.
-        if !arrived.is_empty() {
+        if count < buffer.len() && !arrived.is_empty() {
             tell(&self.ioloop, &self.input.reader, Ready::READABLE);
         }
         if self.input.is_writer_blocked.take() {
@@ -207,7 +243,7 @@ impl Transport for MemoryTransport {
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.check(self.options.write_fault, self.written.get())?;
-        if self.output.is_reader_gone.get() || self.has_shut_down.get() {
+        if self.input.is_sender_gone.get() || self.has_shut_down.get() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let until_fault = self
@@ -226,7 +262,7 @@ impl Transport for MemoryTransport {
         }
         self.written.set(self.written.get() + count);
         self.output.held.set(self.output.held.get() + count);
-        self.send(Some(bytes[..count].to_vec()));
+        self.send(Parcel::Bytes(bytes[..count].to_vec()));
         if count < bytes.len() {
             if count == room {
                 self.output.is_writer_blocked.set(true);
@@ -239,7 +275,7 @@ impl Transport for MemoryTransport {
 
     fn shutdown_write(&self) -> io::Result<()> {
         if !self.has_shut_down.replace(true) {
-            self.send(None);
+            self.send(Parcel::End);
         }
         Ok(())
     }
@@ -248,17 +284,9 @@ impl Transport for MemoryTransport {
         if self.is_closed.replace(true) {
             return;
         }
-        if !self.has_shut_down.replace(true) {
-            self.send(None);
-        }
         self.input.reader.set(None);
         self.output.writer.set(None);
-        self.input.is_reader_gone.set(true);
-        tell(
-            &self.ioloop,
-            &self.input.writer,
-            Ready::WRITABLE | Ready::WRITE_CLOSED,
-        );
+        self.send(Parcel::Gone);
     }
 
     fn attach(&self, _: &Handle, token: Token) -> io::Result<()> {
