@@ -8,12 +8,22 @@ use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
-use squall_ioloop::{Handle, Interest, Ready, Source, Token};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
 
 use crate::{IoStream, TcpTransport};
 
 /// Settings of a listening socket.
+///
+/// ```
+/// use squall_iostream::{ListenerOptions, TcpListener};
+/// // Two threads share a port; each has a listener of its own.
+/// let options = ListenerOptions::default().reuse_port(true).backlog(4096);
+/// let first = TcpListener::bind("127.0.0.1:0", &options)?;
+/// let second = TcpListener::bind(first.local_addr()?, &options)?;
+/// assert_eq!(first.local_addr()?, second.local_addr()?);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ListenerOptions {
     backlog: i32,
@@ -49,6 +59,28 @@ impl ListenerOptions {
 }
 
 /// A socket that listens, and accepts nobody yet.
+///
+/// ```
+/// use squall_ioloop::IoLoop;
+/// use squall_iostream::{IoStream, ListenerOptions, TcpListener};
+///
+/// let ioloop = IoLoop::new()?;
+/// let listener = TcpListener::bind("127.0.0.1:0", &ListenerOptions::default())?;
+/// let handle = ioloop.handle().clone();
+/// let listening = listener.accept_with(&ioloop, move |stream, _peer| {
+///     handle.spawn_detached(async move {
+///         let _ = stream.write(b"welcome");
+///         let _ = stream.drained(0).await;
+///     });
+/// })?;
+/// let address = listening.local_addr();
+/// let welcome = ioloop.run_until(async {
+///     let mut stream = IoStream::connect(&ioloop, address).await?;
+///     stream.read_until_close(100).await.map_err(std::io::Error::from)
+/// })??;
+/// assert_eq!(welcome, b"welcome");
+/// # std::io::Result::Ok(())
+/// ```
 pub struct TcpListener {
     socket: mio::net::TcpListener,
 }
@@ -69,12 +101,14 @@ impl TcpListener {
         Err(last)
     }
 
-    /// Takes a socket over that listens already: inherited, or bound by other means.
+    /// Takes a socket over that listens already: inherited, or bound by other means. What it
+    /// accepts sends without delay (`TCP_NODELAY`), as with [`Self::bind`].
     ///
     /// # Errors
-    /// When it cannot be made non-blocking.
+    /// When its options cannot be set.
     pub fn from_std(socket: std::net::TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
+        SockRef::from(&socket).set_tcp_nodelay(true)?;
         Ok(Self {
             socket: mio::net::TcpListener::from_std(socket),
         })
@@ -89,7 +123,8 @@ impl TcpListener {
     }
 
     /// Accepts from now on: `handle_stream` (Tornado's name) gets each new stream and its peer's
-    /// address. Ends when the [`Listening`] is dropped or closed; streams stay.
+    /// address. Ends when the [`Listening`] is dropped or closed; streams stay. A `handle_stream`
+    /// that panics costs its own stream; the loop's exception handler is told.
     ///
     /// # Errors
     /// What the poller says.
@@ -103,6 +138,8 @@ impl TcpListener {
             socket: RefCell::new(Some(self.socket)),
             token: Cell::new(None),
             handle_stream: Box::new(handle_stream),
+            deadline: Cell::new(None),
+            is_resting: Cell::new(false),
             last_complaint: Cell::new(None),
         });
         let socket = acceptor.socket.borrow();
@@ -140,7 +177,7 @@ fn listen(address: SocketAddr, options: &ListenerOptions) -> io::Result<mio::net
     Ok(mio::net::TcpListener::from_std(socket.into()))
 }
 
-/// A listener at work. Dropping it closes the socket.
+/// A listener at work. Dropping it closes the socket. See [`TcpListener`] for an example.
 #[must_use = "dropping it stops listening"]
 pub struct Listening {
     ioloop: Handle,
@@ -157,9 +194,14 @@ impl Listening {
 
     /// Stops listening, as dropping does.
     pub fn close(&self) {
-        let Some(acceptor) = self.acceptor.upgrade() else { return };
+        let Some(acceptor) = self.acceptor.upgrade() else {
+            return;
+        };
         let socket = acceptor.socket.take();
         drop(socket);
+        if let Some(deadline) = acceptor.deadline.take() {
+            self.ioloop.remove_timeout(deadline);
+        }
         if let Some(token) = acceptor.token.take() {
             self.ioloop.deregister(token, None);
         }
@@ -191,6 +233,9 @@ struct Acceptor {
     socket: RefCell<Option<mio::net::TcpListener>>,
     token: Cell<Option<Token>>,
     handle_stream: Box<dyn Fn(IoStream, SocketAddr)>,
+    /// The end of the rest.
+    deadline: Cell<Option<Timeout>>,
+    is_resting: Cell<bool>,
     last_complaint: Cell<Option<Instant>>,
 }
 
@@ -202,17 +247,47 @@ const REST: Duration = Duration::from_millis(100);
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Source for Acceptor {
-    fn on_ready(&self, ioloop: &Handle, _: Ready) {
+    fn on_ready(&self, ioloop: &Handle, ready: Ready) {
+        if self.is_resting.get() && !ready.contains(Ready::DEADLINE) {
+            return;
+        }
+        self.is_resting.set(false);
+        let again = Again {
+            acceptor: self,
+            ioloop,
+        };
         for _ in 0..ACCEPTS_PER_TURN {
             match self.accept() {
                 Ok(Some((socket, address))) => self.hand_over(ioloop, socket, address),
-                Ok(None) => return,
+                Ok(None) => return again.cancel(),
                 Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => return self.rest(ioloop, &error),
+                Err(error) => {
+                    again.cancel();
+                    return self.rest(ioloop, &error);
+                }
             }
         }
-        if let Some(token) = self.token.get() {
-            ioloop.ready_again(token, Ready::READABLE);
+    }
+}
+
+/// Another turn for the listener. The poller tells of a connection once, so whoever stops before
+/// the backlog is empty has to come back: after a full batch, and also when `handle_stream` has
+/// panicked in the middle of one.
+struct Again<'a> {
+    acceptor: &'a Acceptor,
+    ioloop: &'a Handle,
+}
+
+impl Again<'_> {
+    fn cancel(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Again<'_> {
+    fn drop(&mut self) {
+        if let Some(token) = self.acceptor.token.get() {
+            self.ioloop.ready_again(token, Ready::READABLE);
         }
     }
 }
@@ -246,8 +321,13 @@ impl Acceptor {
         let Some(token) = self.token.get() else {
             return;
         };
-        let handle = ioloop.clone();
-        ioloop.call_later(REST, move || handle.ready_again(token, Ready::READABLE));
+        let deadline = self.deadline.get().unwrap_or_else(|| {
+            let deadline = ioloop.add_deadline(token);
+            self.deadline.set(Some(deadline));
+            deadline
+        });
+        self.is_resting.set(true);
+        ioloop.set_deadline(deadline, Some(REST));
     }
 
     /// At most one line a second, however many connections fail.
@@ -259,16 +339,16 @@ impl Acceptor {
             .is_none_or(|last| now - last >= COMPLAINT_INTERVAL);
         if is_due {
             self.last_complaint.set(Some(now));
-            tracing::warn!(target: "squall::iostream", %error, "cannot accept; resting");
+            tracing::warn!(target: "squall::iostream", %error, "cannot accept a connection");
         }
     }
 }
 
 /// Whether accept failed because of the connection it would have returned, and not of the
-/// listener: the next one may be well (accept(2), "Error handling").
+/// listener: the next one may be well (accept(2), "Error handling"; `EPERM` is a firewall's).
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
-    matches!(
+    let is_known = matches!(
         error.kind(),
         Kind::ConnectionAborted
             | Kind::ConnectionReset
@@ -277,5 +357,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | Kind::NetworkUnreachable
             | Kind::NetworkDown
             | Kind::TimedOut
-    )
+            | Kind::PermissionDenied
+    );
+    let known_by_number = [libc::EPROTO, libc::ENOPROTOOPT, libc::EHOSTDOWN];
+    is_known
+        || known_by_number
+            .iter()
+            .any(|known| error.raw_os_error() == Some(*known))
 }
