@@ -1,0 +1,91 @@
+"""Runs real clients against the examples.
+
+    python tests/clients/run.py [--binaries FOLDER] [WORD...]
+
+It needs the examples built (`cargo build --release --examples`), Tornado and websockets from PyPI,
+curl, and Debian's Chromium; `.ci/run` installs them. With words, only the tests run whose name has
+one of them.
+
+A test is a function `test_...` of a module `test_...` beside this file, plain or async. It passes
+when it returns; after TEST_SECONDS_MAX it fails. Servers and browsers are started by the tests
+(`server.py`, `chromium.py`) and are gone when they end.
+"""
+
+import argparse
+import asyncio
+import importlib
+import inspect
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import server
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+# Each takes well under a second, the browser's a few; what takes this long waits for something that
+# will not come.
+TEST_SECONDS_MAX = 60
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Real clients against the examples.")
+    parser.add_argument("--binaries", type=Path, default=ROOT / "target/release/examples")
+    parser.add_argument("--artefacts", type=Path, default=ROOT / "target/test-artefacts")
+    parser.add_argument("words", nargs="*")
+    arguments = parser.parse_args()
+
+    server.binaries = arguments.binaries.resolve()
+    server.artefacts = arguments.artefacts.resolve()
+    server.artefacts.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGALRM, time_is_up)
+
+    tests = [
+        (name, test)
+        for name, test in all_tests()
+        if not arguments.words or any(word in name for word in arguments.words)
+    ]
+    print(f"running {len(tests)} tests", flush=True)
+    failures = [name for name, test in tests if not passes(name, test)]
+    for name in failures:
+        print(f"failed: {name}")
+    print(f"{len(tests) - len(failures)} passed, {len(failures)} failed", flush=True)
+    return 1 if failures or not tests else 0
+
+
+def all_tests():
+    """Name and function of each test, in the order they are written."""
+    for path in sorted(HERE.glob("test_*.py")):
+        module = importlib.import_module(path.stem)
+        for name, test in vars(module).items():
+            if name.startswith("test_") and inspect.isfunction(test):
+                yield f"{path.stem}::{name}", test
+
+
+def passes(name, test):
+    start = time.monotonic()
+    signal.alarm(TEST_SECONDS_MAX)
+    try:
+        if inspect.iscoroutinefunction(test):
+            asyncio.run(test())
+        else:
+            test()
+    except Exception:
+        print(f"test {name} ... FAILED", flush=True)
+        traceback.print_exc(file=sys.stdout)
+        return False
+    finally:
+        signal.alarm(0)
+    print(f"test {name} ... ok ({time.monotonic() - start:.2f} s)", flush=True)
+    return True
+
+
+def time_is_up(_number, _frame):
+    raise TimeoutError(f"the test took longer than {TEST_SECONDS_MAX} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
