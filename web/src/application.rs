@@ -3,12 +3,14 @@
 //! It is built once, in `main`, and then serves. [`ApplicationService::serve`] is the way of a
 //! request from httpserver to the handler: find the route, choose the answer by method, go.
 
+mod methods;
+
 use std::fmt::Display;
 use std::io;
 use std::net::ToSocketAddrs;
 use std::rc::Rc;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use squall_httpserver::{HttpServer, Service};
 use squall_ioloop::Handle;
 use squall_websocket::WebSocketHandler;
@@ -69,6 +71,18 @@ impl Application {
 
     /// Leads `pattern` to a handler, made by `make` for each request. What Tornado passes to
     /// `initialize`, the closure captures.
+    ///
+    /// A pattern is a template in quotes, a [`Pattern`], or what [`Pattern::regex`] returns.
+    ///
+    /// ```
+    /// # use squall_web::{Application, Exchange, Pattern, RequestHandler, Result};
+    /// # struct Story;
+    /// # impl RequestHandler for Story {}
+    /// let application = Application::new()
+    ///     .route("/story/{id}", || Story)
+    ///     .route(Pattern::regex("/old/([0-9]+)(?:[.]html)?"), || Story);
+    /// # let _ = application;
+    /// ```
     ///
     /// # Panics
     ///
@@ -270,94 +284,6 @@ impl Application {
             // The response was just cleared; only a client that went away can refuse it.
             let _ = http.write(error_page(error.status(), error.public_message()));
         }
-    }
-}
-
-/// Shortcuts for async functions of one method. HEAD comes with GET; several of them may share one
-/// pattern.
-///
-/// ```
-/// use squall_web::Application;
-///
-/// let application = Application::new()
-///     .get("/item/{id}", async |http| http.write("here it is"))
-///     .delete("/item/{id}", async |http| http.write("gone"));
-/// # let _ = application;
-/// ```
-impl Application {
-    /// Leads GET and HEAD of `pattern` to an async function.
-    ///
-    /// # Panics
-    ///
-    /// As [`add_route`](Self::add_route).
-    #[track_caller]
-    #[must_use]
-    pub fn get(
-        self,
-        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
-        function: impl AsyncFn(&Exchange) -> Result + 'static,
-    ) -> Self {
-        self.add_route(Route::async_fn(pattern, function).methods([Method::GET]))
-    }
-
-    /// Leads POST of `pattern` to an async function.
-    ///
-    /// # Panics
-    ///
-    /// As [`add_route`](Self::add_route).
-    #[track_caller]
-    #[must_use]
-    pub fn post(
-        self,
-        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
-        function: impl AsyncFn(&Exchange) -> Result + 'static,
-    ) -> Self {
-        self.add_route(Route::async_fn(pattern, function).methods([Method::POST]))
-    }
-
-    /// Leads PUT of `pattern` to an async function.
-    ///
-    /// # Panics
-    ///
-    /// As [`add_route`](Self::add_route).
-    #[track_caller]
-    #[must_use]
-    pub fn put(
-        self,
-        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
-        function: impl AsyncFn(&Exchange) -> Result + 'static,
-    ) -> Self {
-        self.add_route(Route::async_fn(pattern, function).methods([Method::PUT]))
-    }
-
-    /// Leads PATCH of `pattern` to an async function.
-    ///
-    /// # Panics
-    ///
-    /// As [`add_route`](Self::add_route).
-    #[track_caller]
-    #[must_use]
-    pub fn patch(
-        self,
-        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
-        function: impl AsyncFn(&Exchange) -> Result + 'static,
-    ) -> Self {
-        self.add_route(Route::async_fn(pattern, function).methods([Method::PATCH]))
-    }
-
-    /// Leads DELETE of `pattern` to an async function.
-    ///
-    /// # Panics
-    ///
-    /// As [`add_route`](Self::add_route).
-    #[track_caller]
-    #[must_use]
-    pub fn delete(
-        self,
-        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
-        function: impl AsyncFn(&Exchange) -> Result + 'static,
-    ) -> Self {
-        self.add_route(Route::async_fn(pattern, function).methods([Method::DELETE]))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Arguments of the query and of urlencoded forms: `a=1&b=2`.
 //!
-//! Only the parsing and the cleaning live here, on plain bytes. Where the bytes come from and which
-//! arguments a handler may ask for is `exchange.rs`; arguments in the path are captured by patterns.
+//! Only the parsing and the cleaning live here, on plain bytes. Where the bytes come from and what
+//! a handler may ask for is `exchange/request.rs`; arguments in the path are captured by patterns.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -33,20 +33,36 @@ use crate::media_type::MediaType;
 /// }
 /// # squall_web::Application::new().get("/", greet);
 /// ```
-#[derive(Clone)]
-pub struct Exchange(squall_httpserver::Exchange);
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    inner: squall_httpserver::Exchange,
+    /// Whether the request is over when it is finished. That of a handler is when it has returned;
+    /// nobody sees when a callback is done with its request.
+    ends_with_finish: bool,
+}
 
 impl Deref for Exchange {
     type Target = squall_httpserver::Exchange;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.inner
     }
 }
 
 impl Exchange {
     pub(crate) fn new(exchange: squall_httpserver::Exchange) -> Self {
-        Self(exchange)
+        Self {
+            inner: exchange,
+            ends_with_finish: false,
+        }
+    }
+
+    /// The handle for a callback to keep.
+    pub(crate) fn for_callback(self) -> Self {
+        Self {
+            ends_with_finish: true,
+            ..self
+        }
     }
 
     /// Remembers which route was found; what was known about an earlier request is forgotten.
@@ -64,11 +80,6 @@ impl Exchange {
         self.state(State::forget);
     }
 
-    /// The same as soon as it is finished: nobody sees a callback's request to its end.
-    pub(crate) fn end_with_finish(&self) {
-        self.state(|state| state.ends_with_finish = true);
-    }
-
     /// The application this request is served by.
     ///
     /// # Panics
@@ -83,7 +94,7 @@ impl Exchange {
     /// What is remembered about this request. The borrow ends with `f`, which must not come back
     /// here.
     fn state<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
-        self.0.with_slot(f)
+        self.inner.with_slot(f)
     }
 
     /// Looks into the arguments of the query and of the form, parsed on the first call.
@@ -95,7 +106,7 @@ impl Exchange {
         let none = Arguments::default();
         let result = self.state(|state| {
             let form = match &state.content {
-                Some(content) if is_form(&self.0) => state.form.parse(content)?,
+                Some(content) if is_form(&self.inner) => state.form.parse(content)?,
                 // There is no form, or it is still being read.
                 _ => &none,
             };
@@ -122,7 +133,6 @@ struct State {
     content: Option<Bytes>,
     query: Parsed,
     form: Parsed,
-    ends_with_finish: bool,
 }
 
 impl State {
@@ -133,7 +143,6 @@ impl State {
         self.content = None;
         self.query.forget();
         self.form.forget();
-        self.ends_with_finish = false;
     }
 
     /// Where in the path the argument `name` of the route stands.

@@ -49,11 +49,11 @@
 //!
 //! # Three ways to answer
 //!
-//! | kind | added by | may wait | when it is finished |
-//! |---|---|---|---|
-//! | [`RequestHandler`] | [`route`](Application::route) | yes | when its method returns |
-//! | async function | [`route_async`](Application::route_async), [`get`](Application::get), … | yes | when it returns |
-//! | callback | [`route_callback`](Application::route_callback) | no | when `finish()` is called, perhaps turns later |
+//! | kind | added by | finished |
+//! |---|---|---|
+//! | [`RequestHandler`] | [`route`](Application::route) | when its method returns |
+//! | async function | [`get`](Application::get), … | when it returns |
+//! | callback | [`route_callback`](Application::route_callback) | by `finish()`, in any turn |
 //!
 //! The content of a request has been read when they run, unless the route streams it. Errors are
 //! returned with `?`: an [`HttpError`] has its status, any other error is a 500 that tells the

@@ -74,10 +74,7 @@ impl<F: Fn(Exchange) + 'static> Target for CallbackTarget<F> {
         let callback = Rc::clone(&self.0);
         Box::pin(async move {
             match receive(&http, streams_content).await {
-                Ok(()) => {
-                    http.end_with_finish();
-                    callback(http);
-                }
+                Ok(()) => callback(http.for_callback()),
                 Err(error) => http.send_error(error),
             }
         })

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
+use squall_http1::Framing;
 
 use super::Exchange;
 use crate::error::{HttpError, Result};
@@ -183,10 +184,14 @@ impl Exchange {
     ///
     /// 413 when it is too long; [`Error::Closed`](crate::Error::Closed) when the client went away.
     pub async fn content(&self) -> Result<Bytes> {
+        // Most requests have none.
+        if self.head().framing() == Framing::None {
+            return Ok(Bytes::new());
+        }
         if let Some(content) = self.state(|state| state.content.clone()) {
             return Ok(content);
         }
-        let content = self.0.content().await?;
+        let content = self.inner.content().await?;
         self.state(|state| state.content = Some(content.clone()));
         Ok(content)
     }
@@ -198,7 +203,7 @@ impl Exchange {
     ///
     /// As [`content`](Self::content).
     pub async fn chunk(&self) -> Result<Option<Bytes>> {
-        Ok(self.0.chunk().await?)
+        Ok(self.inner.chunk().await?)
     }
 
     /// The content, read as JSON, whatever `Content-Type` says.

@@ -16,6 +16,9 @@ use crate::escape::json_encode;
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
+/// Where errors are logged.
+const LOG: &str = "squall::web";
+
 /// What no URI contains (RFC 3986 §2). `%` stays: the address may be encoded already.
 const URI_ENCODED: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -37,7 +40,7 @@ impl Exchange {
     ///
     /// [`Error::Closed`] when the client went away; another one after `finish()`.
     pub fn write<'a>(&self, content: impl Into<Chunk<'a>>) -> Result {
-        Ok(self.0.write(content)?)
+        Ok(self.inner.write(content)?)
     }
 
     /// Appends `value` as JSON and says so in `Content-Type`.
@@ -47,7 +50,7 @@ impl Exchange {
     /// When the value cannot be JSON; else as [`write`](Self::write).
     pub fn write_json<T: Serialize + ?Sized>(&self, value: &T) -> Result {
         let json = json_encode(value)?;
-        self.0.set_header(header::CONTENT_TYPE, JSON)?;
+        self.inner.set_header(header::CONTENT_TYPE, JSON)?;
         self.write(json)
     }
 
@@ -58,7 +61,7 @@ impl Exchange {
     ///
     /// As [`write`](Self::write).
     pub async fn flush(&self) -> Result {
-        Ok(self.0.flush().await?)
+        Ok(self.inner.flush().await?)
     }
 
     /// Completes the response and sends it (Tornado's `finish`). A handler that returns has
@@ -70,10 +73,10 @@ impl Exchange {
             self.status(),
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         ) {
-            let _ = self.0.clear_header(&header::CONTENT_TYPE);
+            let _ = self.inner.clear_header(&header::CONTENT_TYPE);
         }
-        self.0.finish();
-        if self.state(|state| state.ends_with_finish) {
+        self.inner.finish();
+        if self.ends_with_finish {
             self.end();
         }
     }
@@ -84,7 +87,7 @@ impl Exchange {
     ///
     /// When the head of the response has been sent.
     pub fn set_status(&self, status: StatusCode) -> Result {
-        Ok(self.0.set_status(status)?)
+        Ok(self.inner.set_status(status)?)
     }
 
     /// Sets a header field, in place of all of this name (Tornado's `set_header`).
@@ -99,7 +102,7 @@ impl Exchange {
         V: TryInto<HeaderValue, Error: Into<http::Error>>,
     {
         let (name, value) = field(name, value)?;
-        Ok(self.0.set_header(name, value)?)
+        Ok(self.inner.set_header(name, value)?)
     }
 
     /// Adds a header field beside those of the same name (Tornado's `add_header`).
@@ -113,7 +116,7 @@ impl Exchange {
         V: TryInto<HeaderValue, Error: Into<http::Error>>,
     {
         let (name, value) = field(name, value)?;
-        Ok(self.0.add_header(name, value)?)
+        Ok(self.inner.add_header(name, value)?)
     }
 
     /// Takes back status, header fields and content (Tornado's `clear`).
@@ -122,12 +125,12 @@ impl Exchange {
     ///
     /// When the head of the response has been sent.
     pub fn clear(&self) -> Result {
-        self.0.reset_response()?;
+        self.inner.reset_response()?;
         self.set_default_headers()
     }
 
     pub(crate) fn set_default_headers(&self) -> Result {
-        Ok(self.0.set_header(header::CONTENT_TYPE, HTML)?)
+        Ok(self.inner.set_header(header::CONTENT_TYPE, HTML)?)
     }
 
     /// Answers with 302 and this address, which may be relative (Tornado's `redirect`).
@@ -205,7 +208,7 @@ impl Exchange {
         self.set_status(error.status())?;
         if let Error::Http(error) = error {
             for (name, value) in error.headers() {
-                self.0.add_header(name.clone(), value.clone())?;
+                self.inner.add_header(name.clone(), value.clone())?;
             }
         }
         Ok(())
@@ -217,16 +220,16 @@ impl Exchange {
         let (method, path) = (head.method(), head.path());
         match error {
             Error::Finish => {}
-            Error::Closed => tracing::debug!(%method, path, "the client went away"),
+            Error::Closed => tracing::debug!(target: LOG, %method, path, "the client went away"),
             Error::Http(error) if error.status().is_server_error() => {
-                tracing::error!(%method, path, error = %Chain(&**error), "the request failed");
+                tracing::error!(target: LOG, %method, path, error = %Chain(&**error), "the request failed");
             }
             Error::Http(error) if error.log_message().is_some() => {
-                tracing::warn!(%method, path, error = %Chain(&**error), "the request was refused");
+                tracing::warn!(target: LOG, %method, path, error = %Chain(&**error), "the request was refused");
             }
             Error::Http(_) => {}
             Error::Other(error) => {
-                tracing::error!(%method, path, error = %Chain(&**error), "the request failed");
+                tracing::error!(target: LOG, %method, path, error = %Chain(&**error), "the request failed");
             }
         }
     }
@@ -235,7 +238,7 @@ impl Exchange {
     pub(crate) fn answer_other_method(&self, allow: &HeaderValue) {
         let answer = || -> Result {
             if *self.method() == Method::OPTIONS {
-                self.0.set_header(header::ALLOW, allow.clone())?;
+                self.inner.set_header(header::ALLOW, allow.clone())?;
                 return self.set_status(StatusCode::NO_CONTENT);
             }
             let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED);
