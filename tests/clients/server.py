@@ -6,6 +6,7 @@ log tells of a panic, fails the test that used it.
 
 import contextlib
 import ctypes
+import os
 import signal
 import socket
 import subprocess
@@ -68,7 +69,9 @@ def start(command, log):
 
 
 def end(process):
-    process.kill()
+    """Ends it with all that it has started: a browser is many processes behind a script."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
