@@ -214,7 +214,7 @@ impl<H: WebSocketHandler> Connection<H> {
     }
 }
 
-/// Handles what one read has brought: frame by frame, to the last, unless there is a reason to stop.
+/// Handles what one read has brought.
 fn hear_input<H: WebSocketHandler>(
     protocol: &mut Protocol,
     conversation: &mut Conversation<H>,
@@ -227,6 +227,7 @@ fn hear_input<H: WebSocketHandler>(
     step
 }
 
+/// Frame by frame, to the last, unless there is a reason to stop.
 fn hear_frames<H: WebSocketHandler>(
     protocol: &mut Protocol,
     conversation: &mut Conversation<H>,

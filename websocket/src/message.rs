@@ -1,9 +1,10 @@
 //! Messages (RFC 6455 §5.4, §5.6): what an application says, and how it is put together again.
 //!
-//! [`Message`] is what goes out, and what a handler is lent. The assembly is where a message grows that did not arrive whole in
-//! one piece of input: its frames were many, or the input ended inside its only one. It owns the
-//! single allocation a connection's receiving side ever makes. Which frames may follow which, and
-//! how much they may claim, is decided in `protocol.rs`, its only caller.
+//! [`Message`] is what goes out, and what a handler is lent. The assembly is where a message grows
+//! that did not arrive whole in one piece of input: its frames were many, or the input ended inside
+//! its only one. It owns the single allocation a connection's receiving side ever makes. Which
+//! frames may follow which, and how much they may claim, is decided in `protocol.rs`, its only
+//! caller.
 
 use crate::error::{Error, PeerFault};
 use crate::protocol::Event;
