@@ -324,18 +324,24 @@ impl WebSocket {
         self.buffered_amount() <= self.shared.config.backlog_bytes_max
     }
 
-    /// Closes a peer that is too slow, after a last try.
+    /// Whether a message may be queued. That the stream is closed, the write itself will find.
     fn check_room(&self) -> Result<(), Error> {
         if !self.has_room() {
-            self.shared.stream.flush();
-            if !self.has_room() {
-                self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
-            }
+            self.make_room();
         }
-        if self.is_closing() {
-            return Err(LocalFault::Closed.into());
+        match self.shared.closing.get() {
+            Closing::Open => Ok(()),
+            _ => Err(LocalFault::Closed.into()),
         }
-        Ok(())
+    }
+
+    /// Closes a peer that is too slow, after a last try.
+    #[cold]
+    fn make_room(&self) {
+        self.shared.stream.flush();
+        if !self.has_room() {
+            self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
+        }
     }
 
     /// Queues a frame; runs no code of others.
