@@ -61,8 +61,10 @@ impl Config {
         self
     }
 
-    /// How long to wait for the next piece of a request's content. Past it the answer is 408.
-    /// Default 60 s, as nginx's.
+    /// How long a request's content may keep us waiting. Each byte that arrives gives 2 ms of it
+    /// back, so that an upload of 500 bytes a second may take as long as it needs, and one that
+    /// stalls or drips may not. Past it the read fails, and the answer should be 408. Default 60 s,
+    /// as nginx's; the rate is Apache's.
     pub fn timeout_content(mut self, timeout: Duration) -> Self {
         self.timeout_content = timeout;
         self

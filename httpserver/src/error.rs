@@ -6,6 +6,18 @@ use http::StatusCode;
 use squall_iostream::{StreamClosed, StreamError};
 
 /// What can go wrong between a service and its peer.
+///
+/// ```
+/// use squall_httpserver::{Error, Exchange};
+/// async fn echo(http: Exchange) {
+///     match http.content().await {
+///         Ok(content) => drop(http.write(content)), // fails only if the peer is gone
+///         Err(Error::Closed(_)) => return,
+///         Err(error) => drop(http.set_status(error.status())),
+///     }
+///     http.finish();
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,10 +31,14 @@ pub enum Error {
     Finished,
     /// The answer's head has left: its status and fields cannot be changed.
     HeadSent,
-    /// The answer has more or less content than its `Content-Length` says.
+    /// The answer has more or less content than its `Content-Length` says, or that is no number.
     WrongContentLength,
     /// The content is being read elsewhere, or was handed over with the stream.
     ContentTaken,
+    /// The stream cannot change hands while the request's content is not read.
+    ContentUnread,
+    /// A status of 1xx is not an answer.
+    InformationalStatus,
 }
 
 impl Error {
@@ -32,9 +48,12 @@ impl Error {
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::Protocol(error) => error.status(),
             Self::Closed(_) => StatusCode::BAD_REQUEST,
-            Self::Finished | Self::HeadSent | Self::WrongContentLength | Self::ContentTaken => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::Finished
+            | Self::HeadSent
+            | Self::WrongContentLength
+            | Self::ContentTaken
+            | Self::ContentUnread
+            | Self::InformationalStatus => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -51,6 +70,8 @@ impl fmt::Display for Error {
                 f.write_str("the content does not have the length of its Content-Length")
             }
             Self::ContentTaken => f.write_str("the content is being read elsewhere"),
+            Self::ContentUnread => f.write_str("the content was not read"),
+            Self::InformationalStatus => f.write_str("a status of 1xx is not an answer"),
         }
     }
 }

@@ -2,23 +2,25 @@
 //!
 //! The service holds it, may clone it, may finish it in a later turn. The connection holds the
 //! other reference, and takes the memory back when all clones are gone. What was asked is read
-//! through `content.rs`, what is answered is collected in `response.rs`; here it becomes bytes on
-//! the stream.
+//! through `content.rs`, what is answered is collected in `response.rs` and becomes bytes in
+//! `answer.rs`.
 
-use std::any::Any;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::Waker;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use squall_http1::{CHUNK_END, Framing, RequestHead, Version};
+use squall_http1::RequestHead;
 use squall_iostream::{IoStream, StreamHandle};
 
+use crate::answer::{Phase, deliver};
 use crate::content::Incoming;
+use crate::drain::DrainGuard;
 use crate::response::{Chunk, Response};
-use crate::server::{DrainGuard, Shared};
+use crate::server::Shared;
+use crate::state::{Inner, Link};
 use crate::{Config, Error};
 
 /// One request and its response.
@@ -36,53 +38,6 @@ use crate::{Config, Error};
 /// ```
 pub struct Exchange {
     inner: Rc<Inner>,
-}
-
-/// The state behind the handle. Pooled: while nobody holds it, it keeps its memory.
-#[derive(Default)]
-pub(crate) struct Inner {
-    pub(crate) head: RequestHead,
-    pub(crate) phase: Cell<Phase>,
-    pub(crate) incoming: Incoming,
-    response: RefCell<Response>,
-    link: RefCell<Option<Link>>,
-    /// The connection, while it waits for the answer to be finished.
-    waiting: Cell<Option<Waker>>,
-    upgrade: Cell<Option<Upgrade>>,
-    slot: RefCell<Option<Box<dyn Any>>>,
-    address: OnceCell<Option<SocketAddr>>,
-}
-
-type Upgrade = Box<dyn FnOnce(IoStream)>;
-
-/// Where the answer goes.
-struct Link {
-    stream: StreamHandle,
-    server: Rc<Shared>,
-}
-
-/// How far the answer is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Nothing has left.
-    #[default]
-    Open,
-    /// The head has left, content follows.
-    Streaming { framing: Outgoing, stays: bool },
-    /// All is on the stream; `stays` says whether the connection goes on.
-    Finished { stays: bool },
-    /// The answer cannot be completed: the connection must end so that the peer sees it.
-    Broken,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outgoing {
-    /// This many bytes are still due.
-    Length(u64),
-    Chunked,
-    UntilClose,
-    /// HEAD, 204, 304: what is written is counted for nothing.
-    Nothing,
 }
 
 /// Unsent bytes above which `flush` waits for the peer.
@@ -123,22 +78,22 @@ impl Exchange {
         *self
             .inner
             .address
-            .get_or_init(|| self.with_link(|link| link.stream.peer_addr()).flatten())
+            .get_or_init(|| self.with_link(|link| link.stream.peer_addr()))
     }
 
-    /// Waits until the peer is gone. An answer that nobody will read need not be made.
+    /// Waits until the peer is gone, or will send no more. An answer that nobody will read need not
+    /// be made.
     pub async fn closed(&self) {
         let stream = self.with_link(|link| link.stream.clone());
-        if let Some(stream) = stream {
-            stream.closed().await;
-        }
+        stream.closed().await;
     }
 
-    /// Calls `callback` when the peer is gone (Tornado's `on_connection_close`).
+    /// Calls `callback` when the peer is gone, or will send no more, before the answer is finished
+    /// (Tornado's `on_connection_close`). Once it is finished, the callback is dropped.
     pub fn on_close(&self, callback: impl FnOnce() + 'static) {
-        let stream = self.with_link(|link| link.stream.clone());
-        if let Some(stream) = stream {
-            stream.on_close(callback);
+        if !self.is_finished() {
+            self.inner.add_closer(Box::new(callback));
+            self.wake_connection();
         }
     }
 
@@ -152,10 +107,13 @@ impl Exchange {
     /// Sets the answer's status.
     ///
     /// # Errors
-    /// [`Error::HeadSent`], [`Error::Finished`]. An informational status (1xx) is no answer:
-    /// use [`Self::detach`] for 101.
+    /// [`Error::HeadSent`], [`Error::Finished`]; [`Error::InformationalStatus`], since 1xx is no
+    /// answer: use [`Self::detach`] for 101.
     pub fn set_status(&self, status: StatusCode) -> Result<(), Error> {
         self.check_head_open()?;
+        if status.is_informational() {
+            return Err(Error::InformationalStatus);
+        }
         self.inner.response.borrow_mut().status = status;
         Ok(())
     }
@@ -213,12 +171,10 @@ impl Exchange {
     /// [`Error::Closed`] when the peer is gone, so that `?` ends the work for it;
     /// [`Error::Finished`].
     pub fn write<'a>(&self, chunk: impl Into<Chunk<'a>>) -> Result<(), Error> {
-        match self.inner.phase.get() {
-            Phase::Finished { .. } | Phase::Broken => return Err(self.over()),
-            Phase::Open | Phase::Streaming { .. } => {}
-        }
-        self.check_stream()?;
-        self.inner.response.borrow_mut().content.push(chunk.into());
+        // First, for it may be the user's code.
+        let chunk = chunk.into();
+        self.check_writable()?;
+        self.inner.response.borrow_mut().content.push(chunk);
         Ok(())
     }
 
@@ -226,68 +182,54 @@ impl Exchange {
     /// answer is streamed: chunked, unless the service has declared its `Content-Length`.
     ///
     /// # Errors
-    /// [`Error::Closed`]; [`Error::Finished`]; [`Error::TimedOut`] when the peer takes nothing for
-    /// the write timeout; [`Error::WrongContentLength`].
+    /// [`Error::Closed`]; [`Error::Finished`]; [`Error::TimedOut`] when the peer has taken nothing
+    /// for the write timeout and was cut off; [`Error::WrongContentLength`].
     pub async fn flush(&self) -> Result<(), Error> {
-        if matches!(
-            self.inner.phase.get(),
-            Phase::Finished { .. } | Phase::Broken
-        ) {
-            return Err(self.over());
-        }
-        self.check_stream()?;
+        self.check_writable()?;
         self.begin_streaming()?;
         self.send_content()?;
-        let Some((stream, timeout)) =
-            self.with_link(|link| (link.stream.clone(), link.server.config.timeout_write))
-        else {
-            return Err(Error::Finished);
-        };
-        stream.flush();
-        // As long as the peer takes something, it is not stalled.
-        while stream.unsent_len() > UNSENT_BYTES_MAX {
-            stream.set_deadline(Some(timeout));
-            let target = stream.unsent_len() - 1;
-            let drained = stream.drained(target.max(UNSENT_BYTES_MAX)).await;
-            stream.set_deadline(None);
-            drained?;
-        }
-        Ok(())
+        let (stream, timeout) =
+            self.with_link(|link| (link.stream.clone(), link.server.config.timeout_write));
+        Ok(deliver(&stream, UNSENT_BYTES_MAX, timeout).await?)
     }
 
     /// Completes the answer. Before the head has left, the length is known and said; else the last
     /// chunk is sent. Finishing twice changes nothing (Tornado raises there).
     ///
-    /// A streamed answer that has not the length it declared breaks the connection, so that the
-    /// peer can see that it is not whole.
+    /// The connection then goes on with its next request. A service that goes on working does so
+    /// beside it, and keeps a stopping server waiting until it is done.
+    ///
+    /// An answer that has not the length it declared becomes a 500; if it was streamed, it breaks
+    /// the connection, so that the peer can see that it is not whole.
     pub fn finish(&self) {
         let sent = match self.inner.phase.get() {
             Phase::Open => self.send_whole(),
             Phase::Streaming { .. } => self.send_last(),
             Phase::Finished { .. } | Phase::Broken => return,
         };
-        if let Err(error) = sent {
-            tracing::debug!(target: "squall::httpserver", %error, "an answer could not be finished");
-            self.inner.phase.set(Phase::Broken);
+        match sent {
+            Ok(()) => {}
+            Err(Error::Closed(_)) => self.inner.phase.set(Phase::Broken),
+            Err(error) => {
+                tracing::error!(target: "squall::httpserver", %error, "an answer could not be finished");
+                self.fail();
+            }
         }
-        self.inner.wake();
+        self.wake_connection();
     }
 
-    /// Gives the answer up after its head has left: the connection ends at once, and the peer sees
-    /// that the answer is not whole. Before that, answer with an error instead.
+    /// Gives the answer up after its head has left: the connection ends with what was flushed, and
+    /// the peer sees that the answer is not whole. Before that, answer with an error instead.
     pub fn abort(&self) {
         if !self.is_finished() {
             self.inner.phase.set(Phase::Broken);
-            self.inner.wake();
+            self.wake_connection();
         }
     }
 
     /// Whether the answer is complete, or was given up.
     pub fn is_finished(&self) -> bool {
-        matches!(
-            self.inner.phase.get(),
-            Phase::Finished { .. } | Phase::Broken
-        )
+        self.inner.phase.get().is_over()
     }
 
     /// Whether status and fields have left.
@@ -299,34 +241,37 @@ impl Exchange {
     /// peer has already sent behind its request. The exchange is then finished.
     ///
     /// # Errors
-    /// [`Error::HeadSent`], [`Error::Finished`], [`Error::Closed`].
+    /// [`Error::HeadSent`], [`Error::Finished`], [`Error::Closed`]; [`Error::ContentUnread`] when
+    /// the request has content that was not read: it would be taken for the other protocol.
     pub fn detach(&self, upgrade: impl FnOnce(IoStream) + 'static) -> Result<(), Error> {
         self.check_head_open()?;
-        self.check_stream()?;
-        self.set_status(StatusCode::SWITCHING_PROTOCOLS)?;
-        self.send_head(None)?;
+        self.check_writable()?;
+        if !self.inner.incoming.is_over() {
+            return Err(Error::ContentUnread);
+        }
+        let status = StatusCode::SWITCHING_PROTOCOLS;
+        self.inner.response.borrow_mut().status = status;
+        self.send_head(self.frame(status, None))?;
         self.inner.upgrade.set(Some(Box::new(upgrade)));
         self.inner.phase.set(Phase::Finished { stays: false });
-        self.inner.wake();
+        self.wake_connection();
         Ok(())
     }
 
-    /// Calls `on_drain` once when the server stops gracefully, and keeps it waiting until the guard
-    /// is dropped or its deadline has come: for what outlives the exchange, as a WebSocket does.
-    /// `None` when the exchange is over.
+    /// Calls `on_drain` once, in a turn of its own, when the server stops gracefully, or at once if
+    /// it is stopping already; and keeps the server waiting until the guard is dropped or its
+    /// deadline has come: for what outlives the exchange, as a WebSocket does.
+    ///
+    /// Always `Some`.
     pub fn join_drain(&self, on_drain: impl FnOnce() + 'static) -> Option<DrainGuard> {
-        self.with_link(|link| link.server.join(Box::new(on_drain)))
+        Some(self.with_link(|link| link.server.join(link.stream.ioloop(), Box::new(on_drain))))
     }
 
     // ---- for the layer above
 
     /// The server's settings.
-    ///
-    /// # Panics
-    /// After the exchange is over and its connection has gone on.
     pub fn config(&self) -> Config {
         self.with_link(|link| link.server.config.clone())
-            .expect("the exchange is not over")
     }
 
     /// Lends a value of the layer above that stays with the exchange, and with its memory from one
@@ -345,27 +290,44 @@ impl Exchange {
             .expect("the line above has made it one"))
     }
 
-    // ---- how it becomes bytes
+    // ---- for the other files
 
     pub(crate) fn incoming(&self) -> &Incoming {
         &self.inner.incoming
     }
 
-    pub(crate) fn timeout_content(&self) -> std::time::Duration {
+    pub(crate) fn response(&self) -> &RefCell<Response> {
+        &self.inner.response
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.inner.phase.get()
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.inner.phase.set(phase);
+    }
+
+    pub(crate) fn wake_connection(&self) {
+        self.inner.wake();
+    }
+
+    pub(crate) fn timeout_content(&self) -> Duration {
         self.with_link(|link| link.server.config.timeout_content)
-            .unwrap_or_default()
     }
 
-    pub(crate) fn with_stream<R>(&self, f: impl FnOnce(&StreamHandle) -> R) -> Option<R> {
-        self.with_link(|link| f(&link.stream))
+    /// What is answered to, which is known as long as there is a handle.
+    pub(crate) fn with_link<R>(&self, f: impl FnOnce(&Link) -> R) -> R {
+        let link = self.inner.link.borrow();
+        f(link.as_ref().expect("an exchange begins with its link"))
     }
 
-    fn with_link<R>(&self, f: impl FnOnce(&Link) -> R) -> Option<R> {
-        self.inner.link.borrow().as_ref().map(f)
-    }
-
-    fn over(&self) -> Error {
-        self.check_stream().err().unwrap_or(Error::Finished)
+    fn check_writable(&self) -> Result<(), Error> {
+        self.with_link(|link| link.stream.check_open())?;
+        if self.is_finished() {
+            return Err(Error::Finished);
+        }
+        Ok(())
     }
 
     fn check_head_open(&self) -> Result<(), Error> {
@@ -373,193 +335,6 @@ impl Exchange {
             Phase::Open => Ok(()),
             Phase::Streaming { .. } => Err(Error::HeadSent),
             Phase::Finished { .. } | Phase::Broken => Err(Error::Finished),
-        }
-    }
-
-    fn check_stream(&self) -> Result<(), Error> {
-        self.with_link(|link| link.stream.check_open())
-            .unwrap_or(Ok(()))
-            .map_err(Error::Closed)
-    }
-
-    /// The common case: head and content in one go.
-    fn send_whole(&self) -> Result<(), Error> {
-        let response = self.inner.response.borrow();
-        let written = response.content.len() as u64;
-        // What HEAD and 304 would have carried may be said without being there.
-        let length = if written == 0 && !self.carries_content(response.status) {
-            response.declared_length().unwrap_or(written)
-        } else {
-            written
-        };
-        let is_as_declared = response
-            .declared_length()
-            .is_none_or(|declared| declared == length);
-        drop(response);
-        if !is_as_declared {
-            return Err(Error::WrongContentLength);
-        }
-        let (framing, stays) = self.send_head(Some(length))?;
-        if framing == Outgoing::Nothing {
-            self.inner.response.borrow_mut().content.clear();
-        } else {
-            self.send_plain()?;
-        }
-        self.inner.phase.set(Phase::Finished { stays });
-        Ok(())
-    }
-
-    fn begin_streaming(&self) -> Result<(), Error> {
-        if self.inner.phase.get() == Phase::Open {
-            let declared = self.inner.response.borrow().declared_length();
-            let (framing, stays) = self.send_head(declared)?;
-            self.inner.phase.set(Phase::Streaming { framing, stays });
-        }
-        Ok(())
-    }
-
-    fn send_last(&self) -> Result<(), Error> {
-        self.send_content()?;
-        let Phase::Streaming { framing, stays } = self.inner.phase.get() else {
-            return Ok(());
-        };
-        match framing {
-            Outgoing::Length(due) if due > 0 => return Err(Error::WrongContentLength),
-            Outgoing::Chunked => {
-                self.write_with(|out| squall_http1::encode_last_chunk(out, None))?;
-            }
-            Outgoing::Length(_) | Outgoing::UntilClose | Outgoing::Nothing => {}
-        }
-        let stays = stays && framing != Outgoing::UntilClose;
-        self.inner.phase.set(Phase::Finished { stays });
-        Ok(())
-    }
-
-    /// Sends what was written since the last flush.
-    fn send_content(&self) -> Result<(), Error> {
-        let Phase::Streaming { framing, stays } = self.inner.phase.get() else {
-            return Ok(());
-        };
-        let length = self.inner.response.borrow().content.len();
-        if length == 0 {
-            return Ok(());
-        }
-        match framing {
-            Outgoing::Nothing => self.inner.response.borrow_mut().content.clear(),
-            Outgoing::UntilClose => self.send_plain()?,
-            Outgoing::Length(due) => {
-                let due = due
-                    .checked_sub(length as u64)
-                    .ok_or(Error::WrongContentLength)?;
-                self.send_plain()?;
-                self.inner.phase.set(Phase::Streaming {
-                    framing: Outgoing::Length(due),
-                    stays,
-                });
-            }
-            Outgoing::Chunked => {
-                self.write_with(|out| squall_http1::encode_chunk_head(out, length))?;
-                self.send_plain()?;
-                self.write_with(|out| out.extend_from_slice(CHUNK_END))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends the content without a frame.
-    fn send_plain(&self) -> Result<(), Error> {
-        let link = self.inner.link.borrow();
-        let Some(link) = &*link else {
-            return Err(Error::Finished);
-        };
-        let mut response = self.inner.response.borrow_mut();
-        response.content.drain(
-            |part| link.stream.write_bytes(part),
-            |tail| link.stream.write_with(|out| out.extend_from_slice(tail)),
-        )?;
-        Ok(())
-    }
-
-    /// Encodes the head, and says what was decided in it.
-    fn send_head(&self, length: Option<u64>) -> Result<(Outgoing, bool), Error> {
-        let head = &self.inner.head;
-        let response = self.inner.response.borrow();
-        let link = self.inner.link.borrow();
-        let Some(link) = &*link else {
-            return Err(Error::Finished);
-        };
-        let is_upgrade = response.status == StatusCode::SWITCHING_PROTOCOLS;
-        let framing =
-            squall_http1::answer_framing(head.method(), head.version(), response.status, length);
-        let stays = !is_upgrade
-            && head.keep_alive()
-            && !framing.ends_connection()
-            && !link.server.is_draining()
-            && !response.wants_close()
-            && self.inner.incoming.can_go_on();
-        link.stream.write_with(|out| {
-            squall_http1::encode_status_line(out, response.status);
-            link.server.preamble.append_to(out, link.stream.ioloop());
-            response.encode_fields(out, is_upgrade);
-            framing.encode(out);
-            if !stays && !is_upgrade {
-                out.extend_from_slice(b"connection: close\r\n");
-            } else if stays && head.version() == Version::Http10 {
-                out.extend_from_slice(b"connection: keep-alive\r\n");
-            }
-            squall_http1::encode_head_end(out);
-        })?;
-        let outgoing = match framing.announced {
-            _ if !framing.has_content => Outgoing::Nothing,
-            Framing::None => Outgoing::Nothing,
-            Framing::Length(length) => Outgoing::Length(length),
-            Framing::Chunked => Outgoing::Chunked,
-            Framing::UntilClose => Outgoing::UntilClose,
-        };
-        Ok((outgoing, stays))
-    }
-
-    fn carries_content(&self, status: StatusCode) -> bool {
-        *self.method() != Method::HEAD
-            && status != StatusCode::NO_CONTENT
-            && status != StatusCode::NOT_MODIFIED
-    }
-
-    fn write_with(&self, f: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
-        self.with_link(|link| link.stream.write_with(f))
-            .ok_or(Error::Finished)?
-            .map_err(Error::Closed)
-    }
-}
-
-impl Inner {
-    /// Back to how a new one is, but with memory. For the pool, when nobody else holds it.
-    pub(crate) fn reset(&mut self) {
-        const HEAD_BYTES_KEPT: usize = 16 * 1024;
-        if self.head.capacity() > HEAD_BYTES_KEPT {
-            self.head = RequestHead::new();
-        }
-        self.head.clear();
-        self.phase.set(Phase::Open);
-        self.incoming.reset();
-        self.response.get_mut().clear();
-        self.link.get_mut().take();
-        self.waiting.set(None);
-        self.upgrade.set(None);
-        self.address.take();
-    }
-
-    pub(crate) fn take_upgrade(&self) -> Option<Upgrade> {
-        self.upgrade.take()
-    }
-
-    pub(crate) fn wait(&self, waker: &Waker) {
-        self.waiting.set(Some(waker.clone()));
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = self.waiting.take() {
-            waker.wake();
         }
     }
 }
@@ -576,15 +351,6 @@ impl Clone for Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.inner.wake_if_abandoned(Rc::strong_count(&self.inner));
-    }
-}
-
-impl Inner {
-    /// Called while `holders` includes the handle that is being dropped, and the connection.
-    fn wake_if_abandoned(&self, holders: usize) {
-        if holders <= 2 {
-            self.wake();
-        }
     }
 }
 

@@ -5,11 +5,11 @@
 //!                 | a stream
 //!                 v
 //!   connection.rs   head -> exchange -> answer, again      one async fn: the spine
-//!       |    ^
+//!       |    ^      (heads.rs: waits for a head; serving.rs: runs the service)
 //!       |    |  finish()
 //!       v    |
 //!   exchange.rs     one request and its response, a handle the service may keep
-//!       |           (content.rs: what it asks; response.rs: what it answers)
+//!       |           (content.rs: what it asks; response.rs, answer.rs: what it answers)
 //!       v
 //!   service.rs      your code, or `web`
 //! ```
@@ -36,21 +36,27 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod config;
 mod connection;
 mod content;
 mod date;
+mod drain;
 mod error;
 mod exchange;
+mod heads;
 mod pool;
 mod refusal;
 mod response;
 mod server;
 mod service;
+mod serving;
+mod state;
 
 pub use config::Config;
+pub use drain::{DrainGuard, DrainReport};
 pub use error::Error;
 pub use exchange::Exchange;
 pub use response::Chunk;
-pub use server::{DrainGuard, DrainReport, HttpServer};
+pub use server::HttpServer;
 pub use service::{Service, ServiceFuture};

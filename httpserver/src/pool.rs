@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use squall_ioloop::Handle;
 
-use crate::exchange::Inner;
+use crate::state::Inner;
 
-/// So at most a few hundred KiB are kept: an exchange that has grown gives its memory back first.
+/// A spare keeps a KiB or two. One that has grown gives what is beyond 16 KiB of head, 16 KiB of
+/// content and 64 fields back first, so that whatever peers send, not more than 5 MiB are kept.
 const SPARES_MAX: usize = 128;
 
 #[derive(Default)]

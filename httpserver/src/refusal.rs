@@ -1,13 +1,11 @@
 //! The server's own answers: to requests that never became an exchange, and for services that
 //! failed. Short, and never with a byte of the peer's in them.
 
-use std::rc::Rc;
-
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use squall_iostream::StreamHandle;
 
-use crate::exchange::{Inner, Phase};
+use crate::answer::Phase;
 use crate::server::Shared;
 use crate::{Error, Exchange};
 
@@ -32,22 +30,23 @@ pub(crate) fn refuse(stream: &StreamHandle, server: &Shared, error: &Error) {
 }
 
 impl Exchange {
-    /// For a service that panicked, or let its exchange fall: 500 if nothing has left, else a cut
-    /// connection.
-    pub(crate) fn fail(inner: &Rc<Inner>) {
-        if inner.phase.get() == Phase::Open {
-            let exchange = Self::resume(inner);
+    /// For a service that panicked, let its exchange fall, or declared a wrong length: 500 if
+    /// nothing has left, else a broken answer.
+    pub(crate) fn fail(&self) {
+        if self.phase() == Phase::Open {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            let answered = exchange
+            let answered = self
                 .reset_response()
-                .and_then(|()| exchange.set_status(status))
-                .and_then(|()| exchange.set_header(CONTENT_TYPE, TEXT))
-                .and_then(|()| exchange.write(page(status)));
-            // Fails only if the peer is gone, and then so does this.
-            drop(answered);
-            exchange.finish();
-        } else if !matches!(inner.phase.get(), Phase::Finished { .. }) {
-            inner.phase.set(Phase::Broken);
+                .and_then(|()| self.set_status(status))
+                .and_then(|()| self.set_header(CONTENT_TYPE, TEXT))
+                .and_then(|()| self.write(page(status)))
+                .and_then(|()| self.send_whole());
+            // Fails only if the peer is gone.
+            if answered.is_err() {
+                self.set_phase(Phase::Broken);
+            }
+        } else if !self.is_finished() {
+            self.set_phase(Phase::Broken);
         }
     }
 }

@@ -5,6 +5,11 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, SERVER, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::Error;
+
+/// Room for so many fields is kept for the next request.
+const FIELDS_KEPT: usize = 64;
+
 /// The response as the service has made it so far.
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
@@ -27,6 +32,9 @@ impl Response {
     pub(crate) fn clear(&mut self) {
         self.status = StatusCode::OK;
         self.fields.clear();
+        if self.fields.capacity() > FIELDS_KEPT {
+            self.fields = Vec::new();
+        }
         self.content.clear();
     }
 
@@ -55,9 +63,16 @@ impl Response {
             .map(|(_, value)| value)
     }
 
-    /// The length that the service has declared itself.
-    pub(crate) fn declared_length(&self) -> Option<u64> {
-        self.get(&CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    /// The length that the service has declared itself: 1*DIGIT (RFC 9110, section 8.6), so no
+    /// sign, which Rust would parse.
+    pub(crate) fn declared_length(&self) -> Result<Option<u64>, Error> {
+        let Some(value) = self.get(&CONTENT_LENGTH) else {
+            return Ok(None);
+        };
+        let text = value.to_str().ok();
+        let number = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let length = number.and_then(|number| number.parse().ok());
+        length.map(Some).ok_or(Error::WrongContentLength)
     }
 
     /// The service's fields, but for those that are the server's to say.
@@ -65,7 +80,7 @@ impl Response {
         for (name, value) in &self.fields {
             let is_ours = *name == CONTENT_LENGTH
                 || *name == TRANSFER_ENCODING
-                || (*name == CONNECTION && !is_upgrade)
+                || (*name == CONNECTION && !is_upgrade && is_about_persistence(value))
                 || *name == DATE
                 || *name == SERVER;
             if !is_ours {
@@ -76,14 +91,28 @@ impl Response {
 
     /// Whether the service asked for the connection to end with this answer.
     pub(crate) fn wants_close(&self) -> bool {
-        self.fields.iter().any(|(name, value)| {
-            *name == CONNECTION
-                && value.to_str().is_ok_and(|list| {
-                    list.split(',')
-                        .any(|token| token.trim().eq_ignore_ascii_case("close"))
-                })
-        })
+        self.fields
+            .iter()
+            .any(|(name, value)| *name == CONNECTION && options(value).any(is_close))
     }
+}
+
+/// The members of a Connection field (RFC 9110, section 7.6.1).
+fn options(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+}
+
+fn is_close(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"close")
+}
+
+/// Whether a Connection field says nothing but what the server decides. Others, such as `upgrade`,
+/// name fields of this hop and belong to whoever has set those.
+fn is_about_persistence(value: &HeaderValue) -> bool {
+    options(value).all(|option| is_close(option) || option.eq_ignore_ascii_case(b"keep-alive"))
 }
 
 /// Content that has not left: small writes merged, large ones kept as they are.
@@ -99,6 +128,8 @@ const COPY_BYTES_MAX: usize = 4096;
 /// A tail that has grown past this goes to the stream as it is, and is not kept for the next
 /// request.
 const KEEP_BYTES_MAX: usize = 16 * 1024;
+/// Room for so many parts is kept as well.
+const PARTS_KEPT: usize = 64;
 
 impl Content {
     pub(crate) fn len(&self) -> usize {
@@ -119,6 +150,7 @@ impl Content {
 
     pub(crate) fn clear(&mut self) {
         self.parts.clear();
+        self.parts.shrink_to(PARTS_KEPT);
         self.parts_len = 0;
         self.tail.clear();
         if self.tail.capacity() > KEEP_BYTES_MAX {
@@ -156,6 +188,12 @@ impl Content {
 }
 
 /// Something that can be written to an answer: text and bytes, borrowed or owned.
+///
+/// ```
+/// use squall_httpserver::Chunk;
+/// assert!(matches!(Chunk::from("text"), Chunk::Borrowed(b"text")));
+/// assert!(matches!(Chunk::from(vec![1, 2, 3]), Chunk::Owned(_)));
+/// ```
 pub enum Chunk<'a> {
     /// Copied.
     Borrowed(&'a [u8]),

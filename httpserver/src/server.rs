@@ -1,26 +1,39 @@
-//! `HttpServer`: listeners, the connections that are open, and the drain.
+//! `HttpServer`: its listeners, and what all its connections share. Who they are is in `drain.rs`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use slab::Slab;
 use squall_ioloop::{Handle, with_timeout};
-use squall_iostream::{IoStream, ListenerOptions, Listening, StreamHandle, TcpListener};
+use squall_iostream::{IoStream, ListenerOptions, Listening, TcpListener};
 
 use crate::connection;
 use crate::date::Preamble;
+use crate::drain::{DrainReport, Guests};
 use crate::pool::Pool;
 use crate::{Config, Service};
 
 /// An HTTP/1.1 server on one loop: Tornado's `HTTPServer`.
 ///
 /// This is a handle. Listening goes on until [`Self::stop`], or the loop's end.
+///
+/// ```
+/// use squall_httpserver::{Config, Exchange, HttpServer};
+/// use squall_ioloop::IoLoop;
+///
+/// let ioloop = IoLoop::new()?;
+/// let config = Config::default().backlog(256);
+/// let server = HttpServer::with_config(&ioloop, config, |http: Exchange| async move {
+///     let _ = http.write("Hello!"); // fails only if the peer is gone
+///     http.finish();
+/// });
+/// server.listen("127.0.0.1:0")?;
+/// assert_eq!(server.connection_count(), 0);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone)]
 pub struct HttpServer {
     ioloop: Handle,
@@ -33,21 +46,9 @@ pub(crate) struct Shared {
     pub(crate) service: Box<dyn Service>,
     pub(crate) preamble: Preamble,
     pub(crate) pool: Rc<Pool>,
+    pub(crate) guests: Guests,
     listeners: RefCell<Vec<Listening>>,
-    entries: RefCell<Slab<Entry>>,
-    is_draining: Cell<bool>,
-    /// Waits for the last connection to end.
-    drain: Cell<Option<Waker>>,
 }
-
-/// Who keeps the server from being done.
-enum Entry {
-    Connection { stream: StreamHandle, is_idle: bool },
-    Joined { on_drain: Option<Notice> },
-}
-
-/// Told once when the server stops.
-type Notice = Box<dyn FnOnce()>;
 
 impl HttpServer {
     /// A server with the default settings.
@@ -62,10 +63,8 @@ impl HttpServer {
             config,
             service: Box::new(service),
             pool: Pool::of(ioloop),
+            guests: Guests::default(),
             listeners: RefCell::default(),
-            entries: RefCell::default(),
-            is_draining: Cell::new(false),
-            drain: Cell::new(None),
         };
         Self {
             ioloop: ioloop.clone(),
@@ -104,161 +103,29 @@ impl HttpServer {
             .spawn_detached(connection::serve(stream, self.shared.clone()));
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Rc<Shared> {
+        &self.shared
+    }
+
     /// How many connections are open, and things that joined the drain.
     pub fn connection_count(&self) -> usize {
-        self.shared.entries.borrow().len()
+        self.shared.guests.len()
     }
 
-    /// Stops gracefully: accepts nobody, closes idle connections now, lets requests that are being
+    /// Stops gracefully: accepts nobody, closes idle connections, lets requests that are being
     /// answered finish (their connections then close), tells what has joined the drain. What is
-    /// left when `deadline` has passed is cut, and counted.
+    /// left when `deadline` has passed is cut. Returns how they ended.
+    ///
+    /// Calling it again, with a shorter deadline perhaps, is how a second signal hurries the first.
     pub async fn stop(&self, deadline: Duration) -> DrainReport {
         self.shared.listeners.take();
-        self.shared.is_draining.set(true);
-        let (idle, notices) = self.shared.begin_drain();
-        let mut report = DrainReport {
-            idle: idle.len(),
-            ..DrainReport::default()
-        };
-        for stream in idle {
-            stream.close();
+        let guests = &self.shared.guests;
+        guests.begin_drain(&self.ioloop);
+        if with_timeout(deadline, guests.left()).await.is_err() {
+            guests.cut();
         }
-        for notice in notices {
-            notice();
-        }
-        let waiting = self.connection_count().saturating_sub(report.idle);
-        let is_in_time = with_timeout(deadline, self.shared.emptied()).await.is_ok();
-        if !is_in_time {
-            report.cut = self.shared.cut();
-        }
-        report.finished = waiting.saturating_sub(report.cut);
-        report
-    }
-}
-
-/// How a server's connections ended when it stopped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DrainReport {
-    /// Closed at once: between requests.
-    pub idle: usize,
-    /// Finished what they were doing.
-    pub finished: usize,
-    /// Cut at the deadline.
-    pub cut: usize,
-}
-
-impl Shared {
-    pub(crate) fn is_draining(&self) -> bool {
-        self.is_draining.get()
-    }
-
-    pub(crate) fn register(self: &Rc<Self>, stream: StreamHandle) -> Guest {
-        self.admit(Entry::Connection {
-            stream,
-            is_idle: false,
-        })
-    }
-
-    pub(crate) fn join(self: &Rc<Self>, on_drain: Notice) -> DrainGuard {
-        DrainGuard {
-            _guest: self.admit(Entry::Joined {
-                on_drain: Some(on_drain),
-            }),
-        }
-    }
-
-    fn admit(self: &Rc<Self>, entry: Entry) -> Guest {
-        let key = self.entries.borrow_mut().insert(entry);
-        Guest {
-            server: self.clone(),
-            key,
-        }
-    }
-
-    fn begin_drain(&self) -> (Vec<StreamHandle>, Vec<Notice>) {
-        let mut idle = Vec::new();
-        let mut notices = Vec::new();
-        for (_, entry) in self.entries.borrow_mut().iter_mut() {
-            match entry {
-                Entry::Connection {
-                    stream,
-                    is_idle: true,
-                } => idle.push(stream.clone()),
-                Entry::Connection { .. } => {}
-                Entry::Joined { on_drain } => notices.extend(on_drain.take()),
-            }
-        }
-        (idle, notices)
-    }
-
-    async fn emptied(&self) {
-        poll_fn(|cx| {
-            if self.entries.borrow().is_empty() {
-                return Poll::Ready(());
-            }
-            self.drain.set(Some(cx.waker().clone()));
-            Poll::Pending
-        })
-        .await;
-    }
-
-    fn cut(&self) -> usize {
-        let streams: Vec<_> = self
-            .entries
-            .borrow()
-            .iter()
-            .filter_map(|(_, entry)| match entry {
-                Entry::Connection { stream, .. } => Some(stream.clone()),
-                Entry::Joined { .. } => None,
-            })
-            .collect();
-        let count = self.entries.borrow().len();
-        for stream in streams {
-            stream.close();
-        }
-        count
-    }
-}
-
-/// A place in the server's list, given back when dropped.
-pub(crate) struct Guest {
-    server: Rc<Shared>,
-    key: usize,
-}
-
-impl Guest {
-    /// Idle connections are closed at once when the server stops.
-    pub(crate) fn set_idle(&self, now: bool) {
-        if let Some(Entry::Connection { is_idle, .. }) =
-            self.server.entries.borrow_mut().get_mut(self.key)
-        {
-            *is_idle = now;
-        }
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let entry = self.server.entries.borrow_mut().try_remove(self.key);
-        drop(entry);
-        if self.server.entries.borrow().is_empty() {
-            if let Some(waker) = self.server.drain.take() {
-                waker.wake();
-            }
-        }
-    }
-}
-
-/// Keeps a stopping server waiting, see [`Exchange::join_drain`](crate::Exchange::join_drain).
-#[must_use = "dropping the guard leaves the drain"]
-pub struct DrainGuard {
-    _guest: Guest,
-}
-
-impl fmt::Debug for DrainGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DrainGuard").finish_non_exhaustive()
+        guests.report()
     }
 }
 
@@ -266,7 +133,7 @@ impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpServer")
             .field("connections", &self.connection_count())
-            .field("is_draining", &self.shared.is_draining())
+            .field("is_draining", &self.shared.guests.is_draining())
             .finish_non_exhaustive()
     }
 }

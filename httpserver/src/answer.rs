@@ -1,0 +1,221 @@
+//! How an answer becomes bytes on the stream: whole, when it is finished before it was flushed, or
+//! streamed.
+//!
+//! ```text
+//!   Open ---- finish ------------------------------------> Finished
+//!    |                                                        ^
+//!    '-- flush --> Streaming -- finish (the last chunk) ------'
+//!                      |
+//!                      '------- abort, a wrong length ---> Broken
+//! ```
+//! Called through the handle in `exchange.rs`; what the service has set so far is in `response.rs`,
+//! which framing goes with it is decided in `squall-http1`.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use squall_http1::{AnswerFraming, CHUNK_END, Framing, Version};
+use squall_ioloop::with_timeout;
+use squall_iostream::{StreamError, StreamHandle};
+
+use crate::{Error, Exchange};
+
+/// How far the answer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing has left.
+    #[default]
+    Open,
+    /// The head has left, content follows.
+    Streaming { framing: Outgoing, stays: bool },
+    /// All is on the stream; `stays` says whether the connection goes on.
+    Finished { stays: bool },
+    /// The answer cannot be completed: the connection must end so that the peer sees it.
+    Broken,
+}
+
+impl Phase {
+    /// Whether nothing more will be answered.
+    pub(crate) fn is_over(self) -> bool {
+        matches!(self, Self::Finished { .. } | Self::Broken)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outgoing {
+    /// This many bytes are still due.
+    Length(u64),
+    Chunked,
+    UntilClose,
+    /// HEAD, 204, 304: what is written is counted for nothing.
+    Nothing,
+}
+
+impl Exchange {
+    /// The common case: head and content in one go.
+    pub(crate) fn send_whole(&self) -> Result<(), Error> {
+        let response = self.response().borrow();
+        let written = response.content.len() as u64;
+        let declared = response.declared_length()?;
+        // RFC 9110, section 8.6: what a HEAD is told is GET's length or nothing, and who has
+        // written nothing has not said which.
+        let is_unknown = *self.method() == Method::HEAD && written == 0;
+        let length = declared.or((!is_unknown).then_some(written));
+        let framing = self.frame(response.status, length);
+        drop(response);
+        if framing.has_content && length != Some(written) {
+            return Err(Error::WrongContentLength);
+        }
+        let (outgoing, stays) = self.send_head(framing)?;
+        if outgoing == Outgoing::Nothing {
+            self.response().borrow_mut().content.clear();
+        } else {
+            self.send_plain()?;
+        }
+        self.set_phase(Phase::Finished { stays });
+        Ok(())
+    }
+
+    pub(crate) fn begin_streaming(&self) -> Result<(), Error> {
+        if self.phase() == Phase::Open {
+            let response = self.response().borrow();
+            let declared = response.declared_length()?;
+            let answer = self.frame(response.status, declared);
+            drop(response);
+            let (framing, stays) = self.send_head(answer)?;
+            self.set_phase(Phase::Streaming { framing, stays });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn send_last(&self) -> Result<(), Error> {
+        self.send_content()?;
+        let Phase::Streaming { framing, stays } = self.phase() else {
+            return Ok(());
+        };
+        match framing {
+            Outgoing::Length(due) if due > 0 => return Err(Error::WrongContentLength),
+            Outgoing::Chunked => {
+                self.write_with(|out| squall_http1::encode_last_chunk(out, None))?;
+            }
+            Outgoing::Length(_) | Outgoing::UntilClose | Outgoing::Nothing => {}
+        }
+        self.set_phase(Phase::Finished { stays });
+        Ok(())
+    }
+
+    /// Sends what was written since the last flush.
+    pub(crate) fn send_content(&self) -> Result<(), Error> {
+        let Phase::Streaming { framing, stays } = self.phase() else {
+            return Ok(());
+        };
+        let length = self.response().borrow().content.len();
+        if length == 0 {
+            return Ok(());
+        }
+        match framing {
+            Outgoing::Nothing => self.response().borrow_mut().content.clear(),
+            Outgoing::UntilClose => self.send_plain()?,
+            Outgoing::Length(due) => {
+                let due = due
+                    .checked_sub(length as u64)
+                    .ok_or(Error::WrongContentLength)?;
+                self.send_plain()?;
+                self.set_phase(Phase::Streaming {
+                    framing: Outgoing::Length(due),
+                    stays,
+                });
+            }
+            Outgoing::Chunked => {
+                self.write_with(|out| squall_http1::encode_chunk_head(out, length))?;
+                self.send_plain()?;
+                self.write_with(|out| out.extend_from_slice(CHUNK_END))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the content without a frame.
+    fn send_plain(&self) -> Result<(), Error> {
+        self.with_link(|link| {
+            self.response().borrow_mut().content.drain(
+                |part| link.stream.write_bytes(part),
+                |tail| link.stream.write_with(|out| out.extend_from_slice(tail)),
+            )
+        })?;
+        Ok(())
+    }
+
+    pub(crate) fn frame(&self, status: StatusCode, length: Option<u64>) -> AnswerFraming {
+        let head = self.head();
+        squall_http1::answer_framing(head.method(), head.version(), status, length)
+    }
+
+    /// Encodes the head, and says what was decided in it.
+    pub(crate) fn send_head(&self, framing: AnswerFraming) -> Result<(Outgoing, bool), Error> {
+        let head = self.head();
+        let response = self.response().borrow();
+        let is_upgrade = response.status == StatusCode::SWITCHING_PROTOCOLS;
+        // RFC 9110, section 9.3.6: whoever believes that it has a tunnel sends no requests.
+        let is_tunnel = *head.method() == Method::CONNECT && response.status.is_success();
+        let stays = self.with_link(|link| {
+            let stays = !is_upgrade
+                && !is_tunnel
+                && head.keep_alive()
+                && !framing.ends_connection()
+                && !link.server.guests.is_draining()
+                && !response.wants_close()
+                && self.incoming().can_go_on();
+            link.stream.write_with(|out| {
+                squall_http1::encode_status_line(out, response.status);
+                link.server.preamble.append_to(out, link.stream.ioloop());
+                response.encode_fields(out, is_upgrade);
+                framing.encode(out);
+                if !stays && !is_upgrade {
+                    out.extend_from_slice(b"connection: close\r\n");
+                } else if stays && head.version() == Version::Http10 {
+                    out.extend_from_slice(b"connection: keep-alive\r\n");
+                }
+                squall_http1::encode_head_end(out);
+                stays
+            })
+        })?;
+        let outgoing = match framing.announced {
+            _ if !framing.has_content => Outgoing::Nothing,
+            Framing::None => Outgoing::Nothing,
+            Framing::Length(length) => Outgoing::Length(length),
+            Framing::Chunked => Outgoing::Chunked,
+            Framing::UntilClose => Outgoing::UntilClose,
+        };
+        Ok((outgoing, stays))
+    }
+
+    fn write_with(&self, f: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+        Ok(self.with_link(|link| link.stream.write_with(f))?)
+    }
+}
+
+/// Waits until at most `unsent_max` bytes are unsent, for as long as the peer takes any: one that
+/// takes nothing for `timeout` is cut off.
+pub(crate) async fn deliver(
+    stream: &StreamHandle,
+    unsent_max: usize,
+    timeout: Duration,
+) -> Result<(), StreamError> {
+    stream.flush();
+    loop {
+        let unsent = stream.unsent_len();
+        if unsent <= unsent_max {
+            return Ok(stream.check_open()?);
+        }
+        // Not the stream's deadline: that is for who reads, and may be at the same time.
+        let some = stream.drained(unsent_max.max(unsent - 1));
+        match with_timeout(timeout, some).await {
+            Ok(drained) => drained?,
+            Err(_) => {
+                stream.close();
+                return Err(StreamError::TimedOut);
+            }
+        }
+    }
+}

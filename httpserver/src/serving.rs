@@ -1,0 +1,109 @@
+//! Runs the service for one exchange, and catches what falls: panics, and exchanges that nobody
+//! answers.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use squall_iostream::StreamHandle;
+
+use crate::Exchange;
+use crate::server::Shared;
+use crate::service::ServiceFuture;
+use crate::state::Inner;
+
+/// Runs the service until the answer is finished, or given up.
+pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
+    let handle = Exchange::begin(exchange, writer, server);
+    let mut service = guard(exchange, || server.service.serve(handle));
+    poll_fn(|cx| poll_answer(exchange, writer, server, &mut service, cx)).await;
+}
+
+fn poll_answer(
+    exchange: &Rc<Inner>,
+    writer: &StreamHandle,
+    server: &Rc<Shared>,
+    service: &mut Option<ServiceFuture>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    exchange.stop_waiting();
+    if let Some(future) = service {
+        let polled = guard(exchange, || future.as_mut().poll(cx));
+        if polled != Some(Poll::Pending) {
+            // Its destructors are the user's code as well.
+            guard(exchange, || *service = None);
+        }
+    }
+    let is_abandoned = service.is_none() && Rc::strong_count(exchange) == 1;
+    if is_abandoned && !exchange.phase.get().is_over() {
+        // A service that ends because its peer has gone is as it should be.
+        if !writer.is_closing() {
+            tracing::error!(target: "squall::httpserver", "an exchange was dropped without an answer");
+        }
+        Exchange::resume(exchange).fail();
+    }
+    if exchange.phase.get().is_over() && !exchange.incoming.is_reading() {
+        if exchange.has_closers() {
+            guard(exchange, || drop(exchange.take_closers()));
+        }
+        if let Some(rest) = service.take() {
+            go_on(rest, exchange, writer, server);
+        }
+        return Poll::Ready(());
+    }
+    // The answer takes its time: those before it must not wait for it.
+    writer.flush();
+    exchange.wait(cx.waker());
+    if exchange.has_closers() && pin!(writer.closed()).poll(cx).is_ready() {
+        for closer in exchange.take_closers() {
+            guard(exchange, closer);
+        }
+    }
+    Poll::Pending
+}
+
+/// A service that has finished its answer and has more to do goes on beside the connection. The
+/// server does not stop without it.
+fn go_on(
+    mut rest: ServiceFuture,
+    exchange: &Rc<Inner>,
+    writer: &StreamHandle,
+    server: &Rc<Shared>,
+) {
+    let exchange = exchange.clone();
+    let guest = server.stay();
+    writer.ioloop().spawn_detached(async move {
+        let polled = |cx: &mut Context<'_>| {
+            guard(&exchange, || rest.as_mut().poll(cx)).unwrap_or(Poll::Ready(()))
+        };
+        poll_fn(polled).await;
+        guard(&exchange, || drop(rest));
+        drop(guest);
+    });
+}
+
+/// Runs code of the service. A panic costs this request: a 500 if nothing has left, else the
+/// connection.
+fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            let message = payload
+                .downcast_ref::<&'static str>()
+                .copied()
+                .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+                .unwrap_or("a panic without text");
+            // Quoted: it may be made of what the peer has sent.
+            tracing::error!(
+                target: "squall::httpserver",
+                method = %exchange.head.method(),
+                target = exchange.head.target(),
+                "a service has panicked: {message:?}"
+            );
+            Exchange::resume(exchange).fail();
+            None
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The state behind an exchange's handles: what the connection and they share.
+//!
+//! Pooled by `pool.rs`: while nobody holds it, it keeps its memory, and nothing else of its last
+//! request but the slot of the layer above.
+
+use std::any::Any;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Waker;
+
+use squall_http1::{Framing, RequestHead};
+use squall_iostream::{IoStream, StreamHandle};
+
+use crate::answer::Phase;
+use crate::content::Incoming;
+use crate::response::Response;
+use crate::server::Shared;
+
+/// The state behind the handle. Pooled: while nobody holds it, it keeps its memory.
+#[derive(Default)]
+pub(crate) struct Inner {
+    pub(crate) head: RequestHead,
+    pub(crate) phase: Cell<Phase>,
+    pub(crate) incoming: Incoming,
+    pub(crate) response: RefCell<Response>,
+    pub(crate) link: RefCell<Option<Link>>,
+    /// The connection, while it waits for the answer to be finished.
+    pub(crate) waiting: Cell<Option<Waker>>,
+    pub(crate) closers: Cell<Vec<Closer>>,
+    pub(crate) upgrade: Cell<Option<Upgrade>>,
+    pub(crate) slot: RefCell<Option<Box<dyn Any>>>,
+    pub(crate) address: OnceCell<Option<SocketAddr>>,
+}
+
+type Upgrade = Box<dyn FnOnce(IoStream)>;
+/// Told when the peer is gone.
+pub(crate) type Closer = Box<dyn FnOnce()>;
+
+/// Where the answer goes.
+pub(crate) struct Link {
+    pub(crate) stream: StreamHandle,
+    pub(crate) server: Rc<Shared>,
+}
+
+impl Inner {
+    /// Back to how a new one is, but with memory. For the pool, when nobody else holds it.
+    pub(crate) fn reset(&mut self) {
+        const HEAD_BYTES_KEPT: usize = 16 * 1024;
+        if self.head.capacity() > HEAD_BYTES_KEPT {
+            self.head = RequestHead::new();
+        }
+        self.head.clear();
+        self.phase.set(Phase::Open);
+        self.incoming.reset();
+        self.response.get_mut().clear();
+        self.link.get_mut().take();
+        self.waiting.set(None);
+        self.closers.take();
+        self.upgrade.set(None);
+        self.address.take();
+    }
+
+    /// Whether the request has content to be read.
+    pub(crate) fn has_content(&self) -> bool {
+        !matches!(self.head.framing(), Framing::None | Framing::Length(0))
+    }
+
+    pub(crate) fn add_closer(&self, closer: Closer) {
+        let mut closers = self.closers.take();
+        closers.push(closer);
+        self.closers.set(closers);
+    }
+
+    pub(crate) fn has_closers(&self) -> bool {
+        let closers = self.closers.take();
+        let has_some = !closers.is_empty();
+        self.closers.set(closers);
+        has_some
+    }
+
+    pub(crate) fn take_closers(&self) -> Vec<Closer> {
+        self.closers.take()
+    }
+
+    pub(crate) fn take_upgrade(&self) -> Option<Upgrade> {
+        self.upgrade.take()
+    }
+
+    pub(crate) fn wait(&self, waker: &Waker) {
+        self.waiting.set(Some(waker.clone()));
+    }
+
+    /// The connection is awake: it need not be woken.
+    pub(crate) fn stop_waiting(&self) {
+        self.waiting.take();
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    /// Called while `holders` includes the handle that is being dropped, and the connection.
+    pub(crate) fn wake_if_abandoned(&self, holders: usize) {
+        if holders <= 2 {
+            self.wake();
+        }
+    }
+}
