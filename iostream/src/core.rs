@@ -13,9 +13,9 @@ use bytes::Bytes;
 use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
 
 use crate::budget::Budget;
-use crate::buffer::WriteBuffer;
 use crate::shared::Shared;
 use crate::waiter::{Closer, Closers, Waiter, Waiters};
+use crate::write_buffer::WriteBuffer;
 use crate::{StreamClosed, Transport};
 
 pub(crate) struct Core<T: Transport + ?Sized> {

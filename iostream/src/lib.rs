@@ -51,18 +51,22 @@
 //!
 //! No TLS, no names, no Unix sockets yet; no protocol ever.
 
+mod acceptor;
 mod budget;
-mod buffer;
 mod connect;
 mod core;
 mod error;
 mod listener;
 pub mod memory;
+#[cfg(test)]
+mod random;
 mod read;
+mod read_buffer;
 mod shared;
 mod stream;
 mod transport;
 mod waiter;
+mod write_buffer;
 
 pub use error::{StreamClosed, StreamError};
 pub use listener::{ListenerOptions, Listening, TcpListener};

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use memchr::memmem;
 
-use crate::buffer::{ReadBuffer, USED_TOO_MUCH};
+use crate::read_buffer::{ReadBuffer, USED_TOO_MUCH};
 use crate::shared::Shared;
 use crate::stream::IoStream;
 use crate::{StreamClosed, StreamError};
@@ -61,10 +61,11 @@ impl IoStream {
     /// # ioloop.run_until(async {
     /// # ours.write(b"12 34 ")?;
     /// let number = stream.decode(|unread| {
-    ///     Ok::<_, StreamError>(match unread.iter().position(|byte| *byte == b' ') {
-    ///         Some(at) => Step::Done(at + 1, String::from_utf8_lossy(&unread[..at]).parse::<u32>()),
-    ///         None => Step::More(0),
-    ///     })
+    ///     let Some(end) = unread.iter().position(|byte| *byte == b' ') else {
+    ///         return Ok::<_, StreamError>(Step::More(0));
+    ///     };
+    ///     let digits = String::from_utf8_lossy(&unread[..end]);
+    ///     Ok(Step::Done(end + 1, digits.parse::<u32>()))
     /// });
     /// assert_eq!(number.await?, Ok(12));
     /// assert_eq!(stream.unread_len(), 3);

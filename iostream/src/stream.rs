@@ -13,8 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use squall_ioloop::Handle;
 
-use crate::buffer::ReadBuffer;
 use crate::core::Core;
+use crate::read_buffer::ReadBuffer;
 use crate::waiter::{Closer, Place};
 use crate::{StreamClosed, StreamError, TcpTransport, Transport};
 

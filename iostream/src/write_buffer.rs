@@ -1,4 +1,4 @@
-//! The two buffers of a stream. Both own no memory while they are empty.
+//! What a stream has written and not yet sent. It owns no memory while it is empty.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -6,72 +6,7 @@ use std::io::{self, IoSlice};
 use bytes::Bytes;
 
 use crate::Transport;
-use crate::shared::{SPARE_BYTES_MAX, Shared};
-
-/// What was read and not yet used: the beginning of a message whose rest has not come.
-#[derive(Default)]
-pub(crate) struct ReadBuffer {
-    bytes: Vec<u8>,
-    /// Bytes before this were used.
-    start: usize,
-}
-
-impl ReadBuffer {
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.start
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    pub(crate) fn unread(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..]
-    }
-
-    pub(crate) fn append(&mut self, input: &[u8], shared: &Shared) {
-        if input.is_empty() {
-            return;
-        }
-        if self.bytes.capacity() == 0 {
-            self.bytes = shared.take_spare();
-        } else if self.start >= self.len() && self.bytes.len() + input.len() > self.bytes.capacity()
-        {
-            // Used bytes make room before the allocator is asked, where they are at least as many
-            // as have to move: so appending stays linear.
-            self.bytes.drain(..self.start);
-            self.start = 0;
-        }
-        self.bytes.extend_from_slice(input);
-    }
-
-    pub(crate) fn consume(&mut self, used: usize, shared: &Shared) {
-        assert!(used <= self.len(), "{USED_TOO_MUCH}");
-        self.start += used;
-        let is_mostly_used =
-            self.bytes.capacity() > SPARE_BYTES_MAX && self.len() <= self.bytes.capacity() / 16;
-        if self.is_empty() {
-            self.start = 0;
-            shared.give_spare(std::mem::take(&mut self.bytes));
-        } else if is_mostly_used {
-            // The beginning of a message does not hold the memory of a long one before it.
-            let mut rest = shared.take_spare();
-            rest.extend_from_slice(self.unread());
-            self.bytes = rest;
-            self.start = 0;
-        }
-    }
-
-    /// All that is unread, with its memory.
-    pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.bytes.drain(..self.start);
-        self.start = 0;
-        std::mem::take(&mut self.bytes)
-    }
-}
-
-/// What a step is told that says so.
-pub(crate) const USED_TOO_MUCH: &str = "a reader used more bytes than it was given";
+use crate::shared::Shared;
 
 /// What was written and not yet sent, in order: small writes merged, large ones and shared ones
 /// kept as they are, all of it sent with one vectored write.
@@ -266,6 +201,111 @@ impl Drop for Undo<'_> {
         } else {
             // It took away what is not its own; nothing of that can be sent.
             *self.buffer = WriteBuffer::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+    use crate::random::XorShift;
+
+    /// Takes some of what it is given, in one piece or several.
+    struct Taker {
+        random: RefCell<XorShift>,
+        taken: RefCell<Vec<u8>>,
+        pieces_max: Cell<usize>,
+    }
+
+    impl Taker {
+        fn new(seed: u64) -> Self {
+            Self {
+                random: RefCell::new(XorShift(seed)),
+                taken: RefCell::default(),
+                pieces_max: Cell::new(0),
+            }
+        }
+    }
+
+    impl Transport for Taker {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            unreachable!("nobody reads")
+        }
+
+        fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+
+        fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.pieces_max.set(self.pieces_max.get().max(pieces.len()));
+            let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.to_vec()).collect();
+            let mut random = self.random.borrow_mut();
+            let count = match random.below(4) {
+                0 => return Err(io::ErrorKind::WouldBlock.into()),
+                1 => all.len(),
+                _ => random.below(all.len()) + 1,
+            };
+            self.taken.borrow_mut().extend_from_slice(&all[..count]);
+            Ok(count)
+        }
+
+        fn shutdown_write(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn close(&self) {}
+    }
+
+    #[test]
+    fn a_write_buffer_is_a_plain_queue_of_bytes_whatever_the_transport_takes() {
+        for seed in 1..12 {
+            let shared = Shared::default();
+            let mut random = XorShift(seed);
+            let taker = Taker::new(seed + 1_000);
+            let mut buffer = WriteBuffer::default();
+            let mut model = Vec::new();
+            for _ in 0..200 {
+                let len = random.len();
+                let bytes = random.bytes(len);
+                match random.below(4) {
+                    0 => buffer.append_with(&shared, |out| out.extend_from_slice(&bytes)),
+                    1 => buffer.push_shared(Bytes::from(bytes.clone()), &shared),
+                    _ => {
+                        let offered_all = buffer.send(&taker, &shared).ok();
+                        assert!(offered_all != Some(true) || buffer.len() < model.len().max(1));
+                        assert_eq!(buffer.len(), model.len() - taker.taken.borrow().len());
+                        continue;
+                    }
+                }
+                model.extend_from_slice(&bytes);
+            }
+            while !buffer.is_empty() {
+                let _ = buffer.send(&taker, &shared);
+            }
+            assert!(*taker.taken.borrow() == model, "seed {seed}");
+            assert!(buffer.first.is_none() && buffer.rest.is_none() && buffer.sent == 0);
+            assert!(taker.pieces_max.get() <= PIECES_PER_WRITE);
+        }
+    }
+
+    #[test]
+    fn an_empty_buffer_owns_no_memory() {
+        let shared = Shared::default();
+        let mut buffer = WriteBuffer::default();
+        for size in [1, 100, 100_000] {
+            let bytes = vec![b'x'; size];
+            buffer.append_with(&shared, |_| ());
+            assert!(buffer.first.is_none(), "nothing was appended");
+            buffer.append_with(&shared, |out| out.extend_from_slice(&bytes));
+            buffer.push_shared(Bytes::from(bytes), &shared);
+            buffer.append_with(&shared, |_| ());
+            let taker = Taker::new(1);
+            while !buffer.is_empty() {
+                let _ = buffer.send(&taker, &shared);
+            }
+            assert!(buffer.first.is_none() && buffer.rest.is_none());
         }
     }
 }
