@@ -1,17 +1,15 @@
-//! Listening: accepts in bounded batches, rests when the process is out of descriptors.
+//! Listening sockets: how they are bound, and when they are closed. Accepting is in `acceptor.rs`.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
+use squall_ioloop::Handle;
 
-use crate::{IoStream, TcpTransport};
+use crate::IoStream;
+use crate::acceptor::Acceptor;
 
 /// Settings of a listening socket.
 ///
@@ -134,19 +132,7 @@ impl TcpListener {
         handle_stream: impl Fn(IoStream, SocketAddr) + 'static,
     ) -> io::Result<Listening> {
         let address = self.local_addr()?;
-        let acceptor = Rc::new(Acceptor {
-            socket: RefCell::new(Some(self.socket)),
-            token: Cell::new(None),
-            handle_stream: Box::new(handle_stream),
-            deadline: Cell::new(None),
-            is_resting: Cell::new(false),
-            last_complaint: Cell::new(None),
-        });
-        let socket = acceptor.socket.borrow();
-        let fd = socket.as_ref().map(AsFd::as_fd);
-        let token = ioloop.register(acceptor.clone(), fd, Interest::Read)?;
-        drop(socket);
-        acceptor.token.set(Some(token));
+        let acceptor = Acceptor::register(ioloop, self.socket, Box::new(handle_stream))?;
         Ok(Listening {
             ioloop: ioloop.clone(),
             acceptor: Rc::downgrade(&acceptor),
@@ -194,16 +180,8 @@ impl Listening {
 
     /// Stops listening, as dropping does.
     pub fn close(&self) {
-        let Some(acceptor) = self.acceptor.upgrade() else {
-            return;
-        };
-        let socket = acceptor.socket.take();
-        drop(socket);
-        if let Some(deadline) = acceptor.deadline.take() {
-            self.ioloop.remove_timeout(deadline);
-        }
-        if let Some(token) = acceptor.token.take() {
-            self.ioloop.deregister(token, None);
+        if let Some(acceptor) = self.acceptor.upgrade() {
+            acceptor.close(&self.ioloop);
         }
     }
 }
@@ -228,140 +206,39 @@ impl fmt::Debug for TcpListener {
     }
 }
 
-struct Acceptor {
-    /// `None` once closed.
-    socket: RefCell<Option<mio::net::TcpListener>>,
-    token: Cell<Option<Token>>,
-    handle_stream: Box<dyn Fn(IoStream, SocketAddr)>,
-    /// The end of the rest.
-    deadline: Cell<Option<Timeout>>,
-    is_resting: Cell<bool>,
-    last_complaint: Cell<Option<Instant>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use squall_ioloop::IoLoop;
+    use std::cell::Cell;
 
-/// How many connections are accepted in one turn, so that those that are established get theirs.
-const ACCEPTS_PER_TURN: usize = 128;
-/// How long to rest when the process or the system is out of descriptors or memory. Connections
-/// wait in the backlog meanwhile, and the loop serves those it has.
-const REST: Duration = Duration::from_millis(100);
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
-
-impl Source for Acceptor {
-    fn on_ready(&self, ioloop: &Handle, ready: Ready) {
-        if self.is_resting.get() && !ready.contains(Ready::DEADLINE) {
-            return;
-        }
-        self.is_resting.set(false);
-        let again = Again {
-            acceptor: self,
-            ioloop,
-        };
-        for _ in 0..ACCEPTS_PER_TURN {
-            match self.accept() {
-                Ok(Some((socket, address))) => self.hand_over(ioloop, socket, address),
-                Ok(None) => return again.cancel(),
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    again.cancel();
-                    return self.rest(ioloop, &error);
-                }
-            }
-        }
-    }
-}
-
-/// Another turn for the listener. The poller tells of a connection once, so whoever stops before
-/// the backlog is empty has to come back: after a full batch, and also when `handle_stream` has
-/// panicked in the middle of one.
-struct Again<'a> {
-    acceptor: &'a Acceptor,
-    ioloop: &'a Handle,
-}
-
-impl Again<'_> {
-    fn cancel(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Again<'_> {
-    fn drop(&mut self) {
-        if let Some(token) = self.acceptor.token.get() {
-            self.ioloop.ready_again(token, Ready::READABLE);
-        }
-    }
-}
-
-impl Acceptor {
-    fn accept(&self) -> io::Result<Option<(mio::net::TcpStream, SocketAddr)>> {
-        let socket = self.socket.borrow();
-        let Some(socket) = &*socket else {
-            return Ok(None);
-        };
-        match socket.accept() {
-            Ok(accepted) => Ok(Some(accepted)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn hand_over(&self, ioloop: &Handle, socket: mio::net::TcpStream, address: SocketAddr) {
-        if cfg!(not(target_os = "linux")) {
-            // A connection without it is slower, and no worse.
-            let _ = socket.set_nodelay(true);
-        }
-        match IoStream::new(ioloop, TcpTransport::new(socket)) {
-            Ok(stream) => (self.handle_stream)(stream, address),
-            Err(error) => self.complain(ioloop, &error),
-        }
-    }
-
-    fn rest(&self, ioloop: &Handle, error: &io::Error) {
-        self.complain(ioloop, error);
-        let Some(token) = self.token.get() else {
-            return;
-        };
-        let deadline = self.deadline.get().unwrap_or_else(|| {
-            let deadline = ioloop.add_deadline(token);
-            self.deadline.set(Some(deadline));
-            deadline
+    fn is_nodelay(stream: &IoStream) -> bool {
+        let mut is_set = false;
+        stream.handle.core().transport.with_fd(&mut |fd| {
+            is_set = SockRef::from(&fd).tcp_nodelay().unwrap();
         });
-        self.is_resting.set(true);
-        ioloop.set_deadline(deadline, Some(REST));
+        is_set
     }
 
-    /// At most one line a second, however many connections fail.
-    fn complain(&self, ioloop: &Handle, error: &io::Error) {
-        let now = ioloop.now();
-        let is_due = self
-            .last_complaint
-            .get()
-            .is_none_or(|last| now - last >= COMPLAINT_INTERVAL);
-        if is_due {
-            self.last_complaint.set(Some(now));
-            tracing::warn!(target: "squall::iostream", %error, "cannot accept a connection");
+    #[test]
+    fn accepted_sockets_send_without_delay_however_their_listener_was_bound() {
+        let any = "127.0.0.1:0";
+        let inherited = std::net::TcpListener::bind(any).unwrap();
+        let bound = TcpListener::bind(any, &ListenerOptions::default()).unwrap();
+        for listener in [bound, TcpListener::from_std(inherited).unwrap()] {
+            let ioloop = IoLoop::new().unwrap();
+            let found = Rc::new(Cell::new(None));
+            let inner = found.clone();
+            let listening = listener
+                .accept_with(&ioloop, move |stream, _| {
+                    inner.set(Some(is_nodelay(&stream)))
+                })
+                .unwrap();
+            let _client = std::net::TcpStream::connect(listening.local_addr()).unwrap();
+            while found.get().is_none() {
+                ioloop.run_once(None).unwrap();
+            }
+            assert_eq!(found.get(), Some(true));
         }
     }
-}
-
-/// Whether accept failed because of the connection it would have returned, and not of the
-/// listener: the next one may be well (accept(2), "Error handling"; `EPERM` is a firewall's).
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    let is_known = matches!(
-        error.kind(),
-        Kind::ConnectionAborted
-            | Kind::ConnectionReset
-            | Kind::Interrupted
-            | Kind::HostUnreachable
-            | Kind::NetworkUnreachable
-            | Kind::NetworkDown
-            | Kind::TimedOut
-            | Kind::PermissionDenied
-    );
-    let known_by_number = [libc::EPROTO, libc::ENOPROTOOPT, libc::EHOSTDOWN];
-    is_known
-        || known_by_number
-            .iter()
-            .any(|known| error.raw_os_error() == Some(*known))
 }
