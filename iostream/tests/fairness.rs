@@ -1,0 +1,101 @@
+//! One peer at line rate takes its share of each turn and no more: the others are served in
+//! every turn, whatever it sends.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod ends;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ends::{LineRate, Script};
+use squall_ioloop::IoLoop;
+use squall_iostream::{IoStream, Step, StreamError};
+
+fn turn(ioloop: &IoLoop) {
+    ioloop.run_once(Some(Duration::ZERO)).unwrap();
+}
+
+/// A task that takes all it can read, and counts it.
+fn gulp(ioloop: &IoLoop) -> Rc<Cell<usize>> {
+    let mut stream = IoStream::new(ioloop, LineRate).unwrap();
+    let count = Rc::new(Cell::new(0));
+    let inner = count.clone();
+    ioloop.spawn_detached(async move {
+        let never: Result<(), StreamError> = stream
+            .decode(|unread| {
+                inner.set(inner.get() + unread.len());
+                Ok(Step::More(unread.len()))
+            })
+            .await;
+        never.unwrap();
+    });
+    count
+}
+
+#[test]
+fn a_peer_at_line_rate_gets_a_quarter_mib_a_turn() {
+    let ioloop = IoLoop::new().unwrap();
+    let count = gulp(&ioloop);
+    turn(&ioloop);
+    for _ in 0..10 {
+        let before = count.get();
+        turn(&ioloop);
+        assert_eq!(count.get() - before, 256 * 1024);
+    }
+}
+
+#[test]
+fn short_messages_at_line_rate_are_bounded_too() {
+    let ioloop = IoLoop::new().unwrap();
+    let mut stream = IoStream::new(&ioloop, LineRate).unwrap();
+    let count = Rc::new(Cell::new(0));
+    let inner = count.clone();
+    ioloop.spawn_detached(async move {
+        loop {
+            stream.read_bytes(1_000).await.unwrap();
+            inner.set(inner.get() + 1_000);
+        }
+    });
+    turn(&ioloop);
+    for _ in 0..10 {
+        let before = count.get();
+        turn(&ioloop);
+        assert!((250_000..300_000).contains(&(count.get() - before)));
+    }
+}
+
+#[test]
+fn a_quiet_peer_is_answered_in_the_turn_its_question_comes() {
+    let ioloop = IoLoop::new().unwrap();
+    let counts: Vec<_> = (0..5).map(|_| gulp(&ioloop)).collect();
+    let (script, mut stream) = Script::stream(&ioloop, usize::MAX);
+    ioloop.spawn_detached(async move {
+        loop {
+            let question = stream.read_bytes(1).await.unwrap();
+            stream.write(&question).unwrap();
+        }
+    });
+    turn(&ioloop);
+    turn(&ioloop);
+    for round in 1..20 {
+        script.arrive(b"?");
+        turn(&ioloop);
+        assert_eq!(script.output().len(), round);
+    }
+    let (least, most) = (counts.iter().min(), counts.iter().max());
+    assert_eq!(least, most, "those at line rate have equal shares");
+}
+
+#[test]
+fn what_was_not_read_in_one_turn_is_read_in_the_next_without_an_event() {
+    let ioloop = IoLoop::new().unwrap();
+    let (script, mut stream) = Script::stream(&ioloop, 0);
+    script.arrive(&vec![b'x'; 1_000_000]);
+    let read = ioloop
+        .run_until(stream.read_bytes(1_000_000))
+        .unwrap()
+        .unwrap();
+    assert_eq!(read.len(), 1_000_000);
+}
