@@ -18,6 +18,8 @@ use squall_http1::{AnswerFraming, CHUNK_END, Framing, Version};
 use squall_ioloop::with_timeout;
 use squall_iostream::{StreamError, StreamHandle};
 
+use crate::response::Response;
+use crate::state::Link;
 use crate::{Error, Exchange};
 
 /// How far the answer is.
@@ -54,7 +56,7 @@ pub(crate) enum Outgoing {
 impl Exchange {
     /// The common case: head and content in one go.
     pub(crate) fn send_whole(&self) -> Result<(), Error> {
-        let response = self.response().borrow();
+        let mut response = self.response().borrow_mut();
         let written = response.content.len() as u64;
         let declared = response.declared_length()?;
         // RFC 9110, section 8.6: what a HEAD is told is GET's length or nothing, and who has
@@ -62,15 +64,22 @@ impl Exchange {
         let is_unknown = *self.method() == Method::HEAD && written == 0;
         let length = declared.or((!is_unknown).then_some(written));
         let framing = self.frame(response.status, length);
-        drop(response);
         if framing.has_content && length != Some(written) {
             return Err(Error::WrongContentLength);
         }
-        let (outgoing, stays) = self.send_head(framing)?;
-        if outgoing == Outgoing::Nothing {
-            self.response().borrow_mut().content.clear();
+        let stays = self.stays(&response, &framing);
+        self.with_link(|link| {
+            link.stream.write_with(|out| {
+                encode_head(out, self.head().version(), link, &response, framing, stays);
+                if framing.has_content {
+                    response.content.take_small(out);
+                }
+            })
+        })?;
+        if framing.has_content {
+            self.send_plain(&mut response)?;
         } else {
-            self.send_plain()?;
+            response.content.clear();
         }
         self.set_phase(Phase::Finished { stays });
         Ok(())
@@ -115,12 +124,12 @@ impl Exchange {
         }
         match framing {
             Outgoing::Nothing => self.response().borrow_mut().content.clear(),
-            Outgoing::UntilClose => self.send_plain()?,
+            Outgoing::UntilClose => self.send_plain(&mut self.response().borrow_mut())?,
             Outgoing::Length(due) => {
                 let due = due
                     .checked_sub(length as u64)
                     .ok_or(Error::WrongContentLength)?;
-                self.send_plain()?;
+                self.send_plain(&mut self.response().borrow_mut())?;
                 self.set_phase(Phase::Streaming {
                     framing: Outgoing::Length(due),
                     stays,
@@ -128,7 +137,7 @@ impl Exchange {
             }
             Outgoing::Chunked => {
                 self.write_with(|out| squall_http1::encode_chunk_head(out, length))?;
-                self.send_plain()?;
+                self.send_plain(&mut self.response().borrow_mut())?;
                 self.write_with(|out| out.extend_from_slice(CHUNK_END))?;
             }
         }
@@ -136,9 +145,9 @@ impl Exchange {
     }
 
     /// Sends the content without a frame.
-    fn send_plain(&self) -> Result<(), Error> {
+    fn send_plain(&self, response: &mut Response) -> Result<(), Error> {
         self.with_link(|link| {
-            self.response().borrow_mut().content.drain(
+            response.content.drain(
                 |part| link.stream.write_bytes(part),
                 |tail| link.stream.write_with(|out| out.extend_from_slice(tail)),
             )
@@ -151,33 +160,13 @@ impl Exchange {
         squall_http1::answer_framing(head.method(), head.version(), status, length)
     }
 
-    /// Encodes the head, and says what was decided in it.
+    /// Sends the head, and says what was decided in it.
     pub(crate) fn send_head(&self, framing: AnswerFraming) -> Result<(Outgoing, bool), Error> {
-        let head = self.head();
         let response = self.response().borrow();
-        let is_upgrade = response.status == StatusCode::SWITCHING_PROTOCOLS;
-        // RFC 9110, section 9.3.6: whoever believes that it has a tunnel sends no requests.
-        let is_tunnel = *head.method() == Method::CONNECT && response.status.is_success();
-        let stays = self.with_link(|link| {
-            let stays = !is_upgrade
-                && !is_tunnel
-                && head.keep_alive()
-                && !framing.ends_connection()
-                && !link.server.guests.is_draining()
-                && !response.wants_close()
-                && self.incoming().can_go_on();
+        let stays = self.stays(&response, &framing);
+        self.with_link(|link| {
             link.stream.write_with(|out| {
-                squall_http1::encode_status_line(out, response.status);
-                link.server.preamble.append_to(out, link.stream.ioloop());
-                response.encode_fields(out, is_upgrade);
-                framing.encode(out);
-                if !stays && !is_upgrade {
-                    out.extend_from_slice(b"connection: close\r\n");
-                } else if stays && head.version() == Version::Http10 {
-                    out.extend_from_slice(b"connection: keep-alive\r\n");
-                }
-                squall_http1::encode_head_end(out);
-                stays
+                encode_head(out, self.head().version(), link, &response, framing, stays);
             })
         })?;
         let outgoing = match framing.announced {
@@ -190,9 +179,45 @@ impl Exchange {
         Ok((outgoing, stays))
     }
 
+    /// Whether the connection goes on after this answer (RFC 9112, section 9.3).
+    fn stays(&self, response: &Response, framing: &AnswerFraming) -> bool {
+        let head = self.head();
+        // RFC 9110, section 9.3.6: whoever believes that it has a tunnel sends no requests.
+        let is_tunnel = *head.method() == Method::CONNECT && response.status.is_success();
+        response.status != StatusCode::SWITCHING_PROTOCOLS
+            && !is_tunnel
+            && head.keep_alive()
+            && !framing.ends_connection()
+            && !self.with_link(|link| link.server.guests.is_draining())
+            && !response.wants_close()
+            && self.incoming().can_go_on()
+    }
+
     fn write_with(&self, f: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
         Ok(self.with_link(|link| link.stream.write_with(f))?)
     }
+}
+
+/// The head of an answer: what the server says, what the service says, and the frame.
+fn encode_head(
+    out: &mut Vec<u8>,
+    asked_in: Version,
+    link: &Link,
+    response: &Response,
+    framing: AnswerFraming,
+    stays: bool,
+) {
+    let is_upgrade = response.status == StatusCode::SWITCHING_PROTOCOLS;
+    squall_http1::encode_status_line(out, response.status);
+    link.server.preamble.append_to(out, link.stream.ioloop());
+    response.encode_fields(out, is_upgrade, framing.announced != Framing::None);
+    framing.encode(out);
+    if !stays && !is_upgrade {
+        out.extend_from_slice(b"connection: close\r\n");
+    } else if stays && asked_in == Version::Http10 {
+        out.extend_from_slice(b"connection: keep-alive\r\n");
+    }
+    squall_http1::encode_head_end(out);
 }
 
 /// Waits until at most `unsent_max` bytes are unsent, for as long as the peer takes any: one that

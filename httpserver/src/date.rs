@@ -12,6 +12,8 @@ pub(crate) struct Preamble {
     lines: RefCell<Vec<u8>>,
     /// When the second that the lines tell is over, by the loop's clock.
     until: Cell<Option<Instant>>,
+    /// The turn in which that was last looked at: time stands still in a turn.
+    turn: Cell<u64>,
 }
 
 impl Preamble {
@@ -20,18 +22,21 @@ impl Preamble {
             server_name,
             lines: RefCell::default(),
             until: Cell::new(None),
+            turn: Cell::new(u64::MAX),
         }
     }
 
     pub(crate) fn append_to(&self, out: &mut Vec<u8>, ioloop: &Handle) {
-        let now = ioloop.now();
-        if self.until.get().is_none_or(|until| now >= until) {
-            self.make(now);
+        if self.turn.replace(ioloop.turn_count()) != ioloop.turn_count() {
+            self.refresh(ioloop.now());
         }
         out.extend_from_slice(&self.lines.borrow());
     }
 
-    fn make(&self, now: Instant) {
+    fn refresh(&self, now: Instant) {
+        if self.until.get().is_some_and(|until| now < until) {
+            return;
+        }
         let time = SystemTime::now();
         let since_epoch = time
             .duration_since(SystemTime::UNIX_EPOCH)

@@ -130,13 +130,24 @@ impl Exchange {
         Ok(())
     }
 
+    /// Sets the `Content-Type` that the answer has unless another is set, or there is nothing to
+    /// have a type. [`Self::clear_header`] and [`Self::reset_response`] take it away.
+    ///
+    /// # Errors
+    /// [`Error::HeadSent`], [`Error::Finished`].
+    pub fn set_default_content_type(&self, value: HeaderValue) -> Result<(), Error> {
+        self.check_head_open()?;
+        self.inner.response.borrow_mut().set_default_type(value);
+        Ok(())
+    }
+
     /// Adds a field of the answer, beside any of that name.
     ///
     /// # Errors
     /// [`Error::HeadSent`], [`Error::Finished`].
     pub fn add_header(&self, name: HeaderName, value: HeaderValue) -> Result<(), Error> {
         self.check_head_open()?;
-        self.inner.response.borrow_mut().fields.push((name, value));
+        self.inner.response.borrow_mut().add(name, value);
         Ok(())
     }
 

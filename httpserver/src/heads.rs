@@ -118,8 +118,7 @@ impl Heads {
         stream.set_deadline(None);
         found.map_err(|error| match error {
             Error::Closed(_) => End::Quiet,
-            // The empty line that some clients send behind a request is not another one.
-            Error::TimedOut if stream.unread_len() <= EMPTY_LINE_BYTES => End::Quiet,
+            Error::TimedOut if is_empty_line(stream) => End::Quiet,
             error => End::Refused(error),
         })
     }
@@ -147,5 +146,11 @@ impl Heads {
     }
 }
 
-/// CRLF.
-const EMPTY_LINE_BYTES: usize = 2;
+/// Whether what has come is no more than the empty line that some clients send behind a request,
+/// which is not another one.
+fn is_empty_line(stream: &mut IoStream) -> bool {
+    let is_empty = |input: &mut [u8]| b"\r\n".starts_with(input);
+    let looked =
+        stream.decode_buffered(&mut |input| Ok::<_, Error>(Step::Done(0, is_empty(input))));
+    matches!(looked, Ok(Some(true)))
+}

@@ -2,7 +2,7 @@
 //! bytes.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, SERVER, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, SERVER, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::Error;
@@ -14,8 +14,35 @@ const FIELDS_KEPT: usize = 64;
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
     /// In the order of setting. A handful: searching it beats hashing.
-    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
+    fields: Vec<(HeaderName, HeaderValue)>,
+    /// Of which kinds there may be fields: mostly none but `Content-Type`, and then nobody need
+    /// look for others.
+    known: Known,
+    /// `Content-Type` unless the service sets one.
+    default_type: Option<HeaderValue>,
     pub(crate) content: Content,
+}
+
+/// What the server has to know of the fields that were set.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    has_type: bool,
+    /// A field that the server says itself: of the message's frame, or its own.
+    has_framing: bool,
+}
+
+impl Known {
+    fn note(&mut self, name: &HeaderName) {
+        if *name == CONTENT_TYPE {
+            self.has_type = true;
+        } else {
+            self.has_framing |= is_framing(name);
+        }
+    }
+}
+
+fn is_framing(name: &HeaderName) -> bool {
+    [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, DATE, SERVER].contains(name)
 }
 
 impl Default for Response {
@@ -23,6 +50,8 @@ impl Default for Response {
         Self {
             status: StatusCode::OK,
             fields: Vec::new(),
+            known: Known::default(),
+            default_type: None,
             content: Content::default(),
         }
     }
@@ -32,40 +61,61 @@ impl Response {
     pub(crate) fn clear(&mut self) {
         self.status = StatusCode::OK;
         self.fields.clear();
+        self.known = Known::default();
+        self.default_type = None;
         if self.fields.capacity() > FIELDS_KEPT {
             self.fields = Vec::new();
         }
         self.content.clear();
     }
 
+    pub(crate) fn set_default_type(&mut self, value: HeaderValue) {
+        self.default_type = Some(value);
+    }
+
     pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {
-        match self.fields.iter().position(|(known, _)| *known == name) {
-            None => self.fields.push((name, value)),
-            Some(first) => {
-                self.fields[first].1 = value;
-                let mut index = 0;
-                self.fields.retain(|(known, _)| {
-                    index += 1;
-                    *known != name || index == first + 1
-                });
+        let Some(first) = self.fields.iter().position(|(known, _)| *known == name) else {
+            return self.add(name, value);
+        };
+        self.fields[first].1 = value;
+        let mut index = first + 1;
+        while index < self.fields.len() {
+            if self.fields[index].0 == name {
+                self.fields.remove(index);
+            } else {
+                index += 1;
             }
         }
     }
 
+    pub(crate) fn add(&mut self, name: HeaderName, value: HeaderValue) {
+        self.known.note(&name);
+        self.fields.push((name, value));
+    }
+
     pub(crate) fn remove(&mut self, name: &HeaderName) {
         self.fields.retain(|(known, _)| known != name);
+        if *name == CONTENT_TYPE {
+            self.known.has_type = false;
+            self.default_type = None;
+        }
     }
 
     pub(crate) fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        self.fields
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value)
+        let set = self.fields.iter().find(|(known, _)| known == name);
+        match set {
+            Some((_, value)) => Some(value),
+            None if *name == CONTENT_TYPE => self.default_type.as_ref(),
+            None => None,
+        }
     }
 
     /// The length that the service has declared itself: 1*DIGIT (RFC 9110, section 8.6), so no
     /// sign, which Rust would parse.
     pub(crate) fn declared_length(&self) -> Result<Option<u64>, Error> {
+        if !self.known.has_framing {
+            return Ok(None);
+        }
         let Some(value) = self.get(&CONTENT_LENGTH) else {
             return Ok(None);
         };
@@ -75,14 +125,16 @@ impl Response {
         length.map(Some).ok_or(Error::WrongContentLength)
     }
 
-    /// The service's fields, but for those that are the server's to say.
-    pub(crate) fn encode_fields(&self, out: &mut Vec<u8>, is_upgrade: bool) {
+    /// The service's fields, but for those that are the server's to say. An answer that announces
+    /// no content has no type of it either, unless the service says so.
+    pub(crate) fn encode_fields(&self, out: &mut Vec<u8>, is_upgrade: bool, has_type: bool) {
+        if let (true, false, Some(value)) = (has_type, self.known.has_type, &self.default_type) {
+            squall_http1::encode_field(out, &CONTENT_TYPE, value);
+        }
         for (name, value) in &self.fields {
-            let is_ours = *name == CONTENT_LENGTH
-                || *name == TRANSFER_ENCODING
-                || (*name == CONNECTION && !is_upgrade && is_about_persistence(value))
-                || *name == DATE
-                || *name == SERVER;
+            let is_ours = self.known.has_framing
+                && is_framing(name)
+                && (*name != CONNECTION || (!is_upgrade && is_about_persistence(value)));
             if !is_ours {
                 squall_http1::encode_field(out, name, value);
             }
@@ -91,9 +143,10 @@ impl Response {
 
     /// Whether the service asked for the connection to end with this answer.
     pub(crate) fn wants_close(&self) -> bool {
-        self.fields
-            .iter()
-            .any(|(name, value)| *name == CONNECTION && options(value).any(is_close))
+        let asks = |(name, value): &(HeaderName, HeaderValue)| {
+            *name == CONNECTION && options(value).any(is_close)
+        };
+        self.known.has_framing && self.fields.iter().any(asks)
     }
 }
 
@@ -134,6 +187,14 @@ const PARTS_KEPT: usize = 64;
 impl Content {
     pub(crate) fn len(&self) -> usize {
         self.parts_len + self.tail.len()
+    }
+
+    /// Copies the content behind what is in `out`, if it is in one small piece.
+    pub(crate) fn take_small(&mut self, out: &mut Vec<u8>) {
+        if self.parts.is_empty() && self.tail.len() <= KEEP_BYTES_MAX {
+            out.extend_from_slice(&self.tail);
+            self.tail.clear();
+        }
     }
 
     pub(crate) fn push(&mut self, chunk: Chunk<'_>) {

@@ -1,9 +1,8 @@
 //! Runs the service for one exchange, and catches what falls: panics, and exchanges that nobody
 //! answers.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -18,7 +17,15 @@ use crate::state::Inner;
 pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
     let handle = Exchange::begin(exchange, writer, server);
     let mut service = guard(exchange, || server.service.serve(handle));
-    poll_fn(|cx| poll_answer(exchange, writer, server, &mut service, cx)).await;
+    let mut gone = None;
+    poll_fn(|cx| {
+        let polled = poll_answer(exchange, writer, server, &mut service, cx);
+        if polled.is_pending() && exchange.has_closers() {
+            poll_closers(exchange, writer, &mut gone, cx);
+        }
+        polled
+    })
+    .await;
 }
 
 fn poll_answer(
@@ -56,12 +63,27 @@ fn poll_answer(
     // The answer takes its time: those before it must not wait for it.
     writer.flush();
     exchange.wait(cx.waker());
-    if exchange.has_closers() && pin!(writer.closed()).poll(cx).is_ready() {
+    Poll::Pending
+}
+
+/// Calls those who want to know when the peer is gone. `gone` is when that is: made here, since few
+/// ask.
+fn poll_closers(
+    exchange: &Rc<Inner>,
+    writer: &StreamHandle,
+    gone: &mut Option<ServiceFuture>,
+    cx: &mut Context<'_>,
+) {
+    let future = gone.get_or_insert_with(|| {
+        let stream = writer.clone();
+        Box::pin(async move { stream.closed().await })
+    });
+    if future.as_mut().poll(cx).is_ready() {
+        *gone = None;
         for closer in exchange.take_closers() {
             guard(exchange, closer);
         }
     }
-    Poll::Pending
 }
 
 /// A service that has finished its answer and has more to do goes on beside the connection. The

@@ -1,6 +1,8 @@
 //! Whether the connection goes on after an answer: RFC 9112, section 9.3, and what it costs to
 //! stay or to go.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+
 mod support;
 
 use std::rc::Rc;
