@@ -130,7 +130,7 @@ impl Exchange {
     }
 
     pub(crate) fn set_default_headers(&self) -> Result {
-        Ok(self.inner.set_header(header::CONTENT_TYPE, HTML)?)
+        Ok(self.inner.set_default_content_type(HTML)?)
     }
 
     /// Answers with 302 and this address, which may be relative (Tornado's `redirect`).
