@@ -216,8 +216,12 @@ impl DecodeHead for RequestHead {
             return Ok(None);
         };
         self.version = line.version;
-        self.method =
-            Method::from_bytes(line.method.of(input)).map_err(|_| PeerFault::MethodInvalid)?;
+        // The two that nearly all requests have are not worth a search.
+        self.method = match line.method.of(input) {
+            b"GET" => Method::GET,
+            b"POST" => Method::POST,
+            name => Method::from_bytes(name).map_err(|_| PeerFault::MethodInvalid)?,
+        };
         self.target = target::read(&self.method, input, line.target_start, line.target_end)?;
         Ok(Some(line.next))
     }
