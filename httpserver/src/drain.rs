@@ -188,9 +188,11 @@ impl Shared {
     }
 
     fn admit(self: &Rc<Self>, entry: Entry) -> Guest {
+        let key = self.guests.entries.borrow_mut().insert(entry);
         Guest {
-            key: self.guests.entries.borrow_mut().insert(entry),
             server: self.clone(),
+            key: u32::try_from(key).expect("fewer than 2^32 guests"),
+            is_idle: false,
         }
     }
 }
@@ -198,14 +200,24 @@ impl Shared {
 /// A place among the guests, given back when dropped.
 pub(crate) struct Guest {
     server: Rc<Shared>,
-    key: usize,
+    key: u32,
+    is_idle: bool,
 }
 
 impl Guest {
+    pub(crate) fn server(&self) -> &Rc<Shared> {
+        &self.server
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_idle
+    }
+
     /// Idle connections are closed at once when the server stops.
-    pub(crate) fn set_idle(&self, now: bool) {
+    pub(crate) fn set_idle(&mut self, now: bool) {
+        self.is_idle = now;
         let mut entries = self.server.guests.entries.borrow_mut();
-        if let Some(Entry::Connection { is_idle, .. }) = entries.get_mut(self.key) {
+        if let Some(Entry::Connection { is_idle, .. }) = entries.get_mut(self.key as usize) {
             *is_idle = now;
         }
     }
@@ -213,7 +225,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.server.guests.leave(self.key);
+        self.server.guests.leave(self.key as usize);
     }
 }
 

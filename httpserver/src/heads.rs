@@ -4,25 +4,24 @@
 //!   pipelined? ----- yes ------------------------------------------> head
 //!      | no                                                           ^
 //!      v                                                              |
-//!   send all answers --> begin: idle, until a byte comes --> complete-'
+//!   send all answers --> idle ---- until a byte comes ---> begun -----'
 //!                          timeout_idle: quiet close       timeout_header: 408
 //! ```
 
 use std::rc::Rc;
 
 use squall_http1::{Expectation, HeadDecoder, PeerFault, Version};
-use squall_iostream::{IoStream, Step};
+use squall_iostream::{IoStream, Step, StreamHandle};
 
 use crate::Error;
 use crate::answer::deliver;
 use crate::connection::End;
 use crate::drain::Guest;
-use crate::server::Shared;
 use crate::state::Inner;
 
 /// The heads of one connection.
-#[derive(Default)]
 pub(crate) struct Heads {
+    guest: Guest,
     decoder: HeadDecoder,
     /// A head that has begun: what is known of it so far.
     partial: Option<Rc<Inner>>,
@@ -33,6 +32,16 @@ pub(crate) struct Heads {
 }
 
 impl Heads {
+    pub(crate) fn new(guest: Guest) -> Self {
+        Self {
+            guest,
+            decoder: HeadDecoder::new(),
+            partial: None,
+            is_used: false,
+            in_one_go: 0,
+        }
+    }
+
     pub(crate) fn in_one_go(&self) -> u32 {
         self.in_one_go
     }
@@ -42,14 +51,10 @@ impl Heads {
         self.in_one_go = 0;
     }
 
-    pub(crate) async fn next(
-        &mut self,
-        stream: &mut IoStream,
-        server: &Rc<Shared>,
-        guest: &Guest,
-    ) -> Result<Rc<Inner>, End> {
+    /// One function, and one read in it: each that were nested would make those that idle larger.
+    pub(crate) async fn next(&mut self, stream: &mut IoStream) -> Result<Rc<Inner>, End> {
         // Pipelined: no clock is looked at, nobody is told.
-        let buffered = stream.decode_buffered(&mut |input| self.step(input, server));
+        let buffered = stream.decode_buffered(&mut |input| self.step(input));
         if let Some(found) = buffered.map_err(End::Refused)? {
             self.in_one_go += 1;
             return Ok(found);
@@ -59,71 +64,62 @@ impl Heads {
         // connection that has something to send is not idle.
         stream.flush();
         if stream.unsent_len() > 0 {
-            let delivered = Box::pin(deliver(stream, 0, server.config.timeout_write)).await;
+            let timeout = self.guest.server().config.timeout_write;
+            let delivered = Box::pin(deliver(stream, 0, timeout)).await;
             delivered.map_err(|_| End::Quiet)?;
         }
-        if self.partial.is_none() {
-            if let Some(found) = self.begin(stream, server, guest).await? {
-                return Ok(found);
-            }
-        }
-        self.complete(stream, server).await
-    }
-
-    /// Waits for the first bytes of a head, which mostly are all of it.
-    async fn begin(
-        &mut self,
-        stream: &mut IoStream,
-        server: &Rc<Shared>,
-        guest: &Guest,
-    ) -> Result<Option<Rc<Inner>>, End> {
-        if server.guests.is_draining() {
-            return Err(End::Said);
-        }
-        let config = &server.config;
-        let patience = if self.is_used {
-            config.timeout_idle
-        } else {
-            config.timeout_header
-        };
-        stream.set_deadline(Some(patience));
-        guest.set_idle(true);
+        let handle = stream.handle();
+        self.begin_to_wait(&handle)?;
         let found = stream
-            .decode(|input| match self.step(input, server)? {
-                Step::Done(used, found) => Ok(Step::Done(used, Some(found))),
-                Step::More(used) => Ok(Step::Done(used, None)),
+            .decode(|input| {
+                let step = self.step(input);
+                if self.guest.is_idle() {
+                    self.stop_idling(&handle);
+                }
+                step
             })
             .await;
         stream.set_deadline(None);
-        let found = found.map_err(|error| match error {
-            Error::Closed(_) | Error::TimedOut => End::Quiet,
-            error => End::Refused(error),
-        });
-        // Who ends here, ends idle.
-        if !matches!(found, Err(End::Quiet)) {
-            guest.set_idle(false);
-        }
         self.is_used = true;
-        found
+        found.map_err(|error| self.end_after(error, stream))
     }
 
-    /// Waits for the rest of a head. Its time counts from its first bytes.
-    async fn complete(
-        &mut self,
-        stream: &mut IoStream,
-        server: &Rc<Shared>,
-    ) -> Result<Rc<Inner>, End> {
-        stream.set_deadline(Some(server.config.timeout_header));
-        let found = stream.decode(|input| self.step(input, server)).await;
-        stream.set_deadline(None);
-        found.map_err(|error| match error {
+    fn begin_to_wait(&mut self, stream: &StreamHandle) -> Result<(), End> {
+        let server = self.guest.server();
+        if self.partial.is_some() {
+            stream.set_deadline(Some(server.config.timeout_header));
+            return Ok(());
+        }
+        if server.guests.is_draining() {
+            return Err(End::Said);
+        }
+        stream.set_deadline(Some(if self.is_used {
+            server.config.timeout_idle
+        } else {
+            server.config.timeout_header
+        }));
+        self.guest.set_idle(true);
+        Ok(())
+    }
+
+    /// The first bytes of a head are here: mostly all of them; if not, its time counts from now.
+    fn stop_idling(&mut self, stream: &StreamHandle) {
+        self.guest.set_idle(false);
+        if self.partial.is_some() {
+            stream.set_deadline(Some(self.guest.server().config.timeout_header));
+        }
+    }
+
+    fn end_after(&self, error: Error, stream: &mut IoStream) -> End {
+        match error {
             Error::Closed(_) => End::Quiet,
-            Error::TimedOut if is_empty_line(stream) => End::Quiet,
+            Error::TimedOut if self.partial.is_none() || is_empty_line(stream) => End::Quiet,
             error => End::Refused(error),
-        })
+        }
     }
 
-    fn step(&mut self, input: &[u8], server: &Shared) -> Result<Step<Rc<Inner>>, Error> {
+    fn step(&mut self, input: &[u8]) -> Result<Step<Rc<Inner>>, Error> {
+        let server = self.guest.server();
         let mut exchange = self.partial.take().unwrap_or_else(|| server.pool.take());
         let Some(inner) = Rc::get_mut(&mut exchange) else {
             unreachable!("an exchange of the pool, or one that has not begun, has one owner")

@@ -1,6 +1,6 @@
 //! How answers are framed: RFC 9112, section 6; RFC 9110, sections 6.4.1, 8.6 and 15.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

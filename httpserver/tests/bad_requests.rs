@@ -1,7 +1,7 @@
 //! Heads that are refused: RFC 9112, sections 2 to 6, and Tornado's corpus. Each has its status,
 //! ends its connection, and is not echoed: not to the peer, not to the log.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

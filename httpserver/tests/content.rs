@@ -1,6 +1,6 @@
 //! The content of requests: RFC 9112, sections 6 and 7; RFC 9110, section 10.1.1.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

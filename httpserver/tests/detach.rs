@@ -1,6 +1,6 @@
 //! Streams that change hands: RFC 9110, sections 7.8 and 15.2.2.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! A server that stops: nobody is left, everybody is counted.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Whether the connection goes on after an answer: RFC 9112, section 9.3, and what it costs to
 //! stay or to go.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Services that panic: it costs one request, or one connection, and is logged once.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Requests that arrive together: RFC 9112, section 9.3.2. They are answered in order, in as few
 //! writes as they came in reads, and not at the cost of other connections.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! The slow: each kind is cut by a deadline, or is not, because it gets on.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -27,12 +27,12 @@ fn config() -> Config {
 /// Sends each of `pieces` a second after the one before it, for ever, and expects to be cut so many
 /// seconds after the first, with this status.
 #[track_caller]
-fn check(mut pieces: impl Iterator<Item = String> + 'static, seconds: u64, expected: &[&str]) {
+fn check(pieces: impl Iterator<Item = String> + 'static, seconds: u64, expected: &[&str]) {
     let world = World::with_config(config(), echo);
     let mut peer = world.connect();
     let writer = peer.handle();
     world.ioloop.spawn_detached(async move {
-        while let Some(piece) = pieces.next() {
+        for piece in pieces {
             if writer.write(piece.crlf().as_bytes()).is_err() {
                 return;
             }

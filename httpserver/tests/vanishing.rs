@@ -1,7 +1,7 @@
 //! Peers that go away, at every byte of a dialogue and on both sides of it: nothing leaks, nothing
 //! is logged, and the next connection works.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
