@@ -17,9 +17,8 @@ pub(crate) struct Acceptor {
     socket: RefCell<Option<mio::net::TcpListener>>,
     token: Cell<Option<Token>>,
     handle_stream: Box<dyn Fn(IoStream, SocketAddr)>,
-    /// The end of the rest.
+    /// The end of the rest: one, however many connections come meanwhile.
     deadline: Cell<Option<Timeout>>,
-    is_resting: Cell<bool>,
     last_complaint: Cell<Option<Instant>>,
 }
 
@@ -31,11 +30,7 @@ const REST: Duration = Duration::from_millis(100);
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Source for Acceptor {
-    fn on_ready(&self, ioloop: &Handle, ready: Ready) {
-        if self.is_resting.get() && !ready.contains(Ready::DEADLINE) {
-            return;
-        }
-        self.is_resting.set(false);
+    fn on_ready(&self, ioloop: &Handle, _: Ready) {
         let again = Again {
             acceptor: self,
             ioloop,
@@ -88,7 +83,6 @@ impl Acceptor {
             token: Cell::new(None),
             handle_stream,
             deadline: Cell::new(None),
-            is_resting: Cell::new(false),
             last_complaint: Cell::new(None),
         });
         let socket = acceptor.socket.borrow();
@@ -143,7 +137,6 @@ impl Acceptor {
             self.deadline.set(Some(deadline));
             deadline
         });
-        self.is_resting.set(true);
         ioloop.set_deadline(deadline, Some(REST));
     }
 

@@ -240,7 +240,7 @@ fn run_out_of_descriptors() {
     ioloop.run_until(sleep(Duration::from_millis(250))).unwrap();
     assert_eq!(kept.borrow().len(), 0);
     assert!(ioloop.turn_count() - turns < 20, "it does not rest");
-    // Who comes while it rests does not wake it, and does not make it rest more often.
+    // Who comes while it rests does not make it rest more often.
     for _ in 0..10 {
         hoard.pop();
         clients.extend(connect(listening.local_addr(), 1));
