@@ -76,10 +76,8 @@ fn accept<H: WebSocketHandler>(
     mut handler: H,
     config: Rc<Config>,
 ) -> Result {
-    let chosen = {
-        let mut offered = handshake::subprotocols(http.head().headers());
-        handler.select_subprotocol(&mut offered)
-    };
+    let offered: Vec<_> = handshake::subprotocols(http.head().headers()).collect();
+    let chosen = handler.select_subprotocol(&offered);
     let subprotocol = chosen
         .map(HeaderValue::from_str)
         .transpose()

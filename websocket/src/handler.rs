@@ -36,10 +36,7 @@ pub type HandlerResult = Result<(), Box<dyn Error>>;
 pub trait WebSocketHandler: 'static {
     /// Chooses among the subprotocols that the client offers, in its order of preference. Called
     /// once, during the opening handshake, also when there is no offer; the default chooses none.
-    fn select_subprotocol<'a>(
-        &mut self,
-        offered: &mut dyn Iterator<Item = &'a str>,
-    ) -> Option<&'a str> {
+    fn select_subprotocol<'a>(&mut self, offered: &[&'a str]) -> Option<&'a str> {
         let _ = offered;
         None
     }
@@ -80,10 +77,7 @@ pub trait WebSocketHandler: 'static {
 
 /// For handlers of which only the trait is known, as a table of routes makes them.
 impl<H: WebSocketHandler + ?Sized> WebSocketHandler for Box<H> {
-    fn select_subprotocol<'a>(
-        &mut self,
-        offered: &mut dyn Iterator<Item = &'a str>,
-    ) -> Option<&'a str> {
+    fn select_subprotocol<'a>(&mut self, offered: &[&'a str]) -> Option<&'a str> {
         (**self).select_subprotocol(offered)
     }
 

@@ -1,7 +1,9 @@
 //! WebSockets on a route: who is let in, and what happens when the server stops.
 
 use std::io::Write;
+use std::time::Duration;
 
+use squall_iostream::memory;
 use squall_web::{
     Application, HandlerResult, HttpError, Message, Route, StatusCode, WebSocket, WebSocketHandler,
 };
@@ -13,11 +15,8 @@ struct Echo {
 }
 
 impl WebSocketHandler for Echo {
-    fn select_subprotocol<'a>(
-        &mut self,
-        offered: &mut dyn Iterator<Item = &'a str>,
-    ) -> Option<&'a str> {
-        Iterator::find(&mut { offered }, |name| *name == "chat")
+    fn select_subprotocol<'a>(&mut self, offered: &[&'a str]) -> Option<&'a str> {
+        offered.iter().copied().find(|name| *name == "chat")
     }
 
     fn open(&mut self, ws: &WebSocket) -> HandlerResult {
@@ -156,4 +155,28 @@ fn pages_of_another_origin_are_refused() {
     check_refused(&refusal(application, &foreign), "403", "");
     let own = format!("{VERSION}Origin: http://test\r\n");
     check_refused(&refusal(application, &own), "101", "");
+}
+
+#[test]
+fn a_server_that_stops_sends_1001_and_waits_for_the_answer() {
+    let ioloop = squall_ioloop::IoLoop::new().unwrap();
+    let server = application().listen(&ioloop, "127.0.0.1:0").unwrap();
+    let (mut ours, theirs) = memory::pair(&ioloop, memory::Options::default());
+    server.serve_stream(theirs);
+    let report = ioloop.run_until(async {
+        ours.write(handshake("/echo", VERSION).as_bytes()).unwrap();
+        let head = ours.read_until(b"\r\n\r\n", 1024).await.unwrap();
+        assert!(head.starts_with(b"HTTP/1.1 101"));
+        assert_eq!(ours.read_bytes(4).await.unwrap(), b"\x81\x02hi");
+        let stopping = squall_ioloop::Handle::current()
+            .spawn(async move { server.stop(Duration::from_secs(5)).await });
+        assert_eq!(ours.read_bytes(4).await.unwrap(), b"\x88\x02\x03\xe9");
+        assert!(!stopping.is_finished());
+        ours.write(b"\x88\x82\0\0\0\0\x03\xe9").unwrap();
+        assert_eq!(ours.read_until_close(1).await.unwrap(), b"");
+        drop(ours);
+        stopping.await.unwrap()
+    });
+    let report = report.unwrap();
+    assert_eq!((report.idle, report.finished, report.cut), (0, 1, 0));
 }
