@@ -228,9 +228,11 @@ impl Content {
         if self.tail.len() > KEEP_BYTES_MAX {
             self.close_tail();
         }
-        self.parts_len = 0;
-        for part in self.parts.drain(..) {
-            share(part)?;
+        if !self.parts.is_empty() {
+            self.parts_len = 0;
+            for part in self.parts.drain(..) {
+                share(part)?;
+            }
         }
         if !self.tail.is_empty() {
             copy(&self.tail)?;

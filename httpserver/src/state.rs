@@ -27,7 +27,7 @@ pub(crate) struct Inner {
     pub(crate) link: RefCell<Option<Link>>,
     /// The connection, while it waits for the answer to be finished.
     pub(crate) waiting: Cell<Option<Waker>>,
-    pub(crate) closers: Cell<Vec<Closer>>,
+    pub(crate) closers: RefCell<Vec<Closer>>,
     pub(crate) upgrade: Cell<Option<Upgrade>>,
     pub(crate) slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) address: OnceCell<Option<SocketAddr>>,
@@ -67,16 +67,11 @@ impl Inner {
     }
 
     pub(crate) fn add_closer(&self, closer: Closer) {
-        let mut closers = self.closers.take();
-        closers.push(closer);
-        self.closers.set(closers);
+        self.closers.borrow_mut().push(closer);
     }
 
     pub(crate) fn has_closers(&self) -> bool {
-        let closers = self.closers.take();
-        let has_some = !closers.is_empty();
-        self.closers.set(closers);
-        has_some
+        !self.closers.borrow().is_empty()
     }
 
     pub(crate) fn take_closers(&self) -> Vec<Closer> {
