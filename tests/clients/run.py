@@ -42,6 +42,8 @@ def main():
     server.artefacts = arguments.artefacts.resolve()
     server.artefacts.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGALRM, time_is_up)
+    # As an exception, so that servers and browsers are ended on the way out.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
     tests = [
         (name, test)
