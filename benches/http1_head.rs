@@ -35,7 +35,9 @@ fn decode_heads(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(input.len() as u64));
         group.bench_function(name, |b| {
             b.iter(|| {
-                let used = decoder.decode(black_box(input), &mut head, &limits).expect("a good head");
+                let used = decoder
+                    .decode(black_box(input), &mut head, &limits)
+                    .expect("a good head");
                 assert_eq!(used, Some(input.len()));
                 black_box(head.path().len())
             });
@@ -57,7 +59,9 @@ fn decode_chunks(c: &mut Criterion) {
             let mut at = 0;
             let mut total = 0;
             loop {
-                let (used, event) = decoder.decode(black_box(&input[at..]), &limits).expect("good chunks");
+                let (used, event) = decoder
+                    .decode(black_box(&input[at..]), &limits)
+                    .expect("good chunks");
                 at += used;
                 match event {
                     ContentEvent::Data(data) => total += data.len(),
@@ -78,7 +82,8 @@ fn encode_answer(c: &mut Criterion) {
             out.clear();
             encode_status_line(&mut out, black_box(StatusCode::OK));
             encode_field(&mut out, &CONTENT_TYPE, &text);
-            answer_framing(&Method::GET, Version::Http11, StatusCode::OK, Some(13)).encode(&mut out);
+            answer_framing(&Method::GET, Version::Http11, StatusCode::OK, Some(13))
+                .encode(&mut out);
             encode_head_end(&mut out);
             black_box(out.len())
         });

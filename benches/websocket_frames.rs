@@ -27,7 +27,9 @@ fn decode(c: &mut Criterion) {
             b.iter(|| {
                 // Unmasked in place, so it is copied anew: a memcpy is part of the figure.
                 input.copy_from_slice(frame);
-                let (used, event) = protocol.receive(black_box(&mut input)).expect("a good frame");
+                let (used, event) = protocol
+                    .receive(black_box(&mut input))
+                    .expect("a good frame");
                 assert!(matches!(event, Some(Event::Text(text)) if text.len() == size));
                 black_box(used)
             });

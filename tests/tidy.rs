@@ -13,7 +13,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("iostream", &["ioloop"]),
     ("httpserver", &["http1", "ioloop", "iostream"]),
     ("websocket", &["http1", "ioloop", "iostream"]),
-    ("web", &["http1", "httpserver", "ioloop", "iostream", "websocket"]),
+    (
+        "web",
+        &["http1", "httpserver", "ioloop", "iostream", "websocket"],
+    ),
 ];
 
 /// Crates that may have unsafe code, in their `sys.rs` and nowhere else.
@@ -28,7 +31,9 @@ fn root() -> &'static Path {
 
 /// All Rust sources below `folder`, but for build output.
 fn sources(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.expect("a readable folder").path();
@@ -47,9 +52,17 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// The project's own crates and the root's examples, benches and tests.
 fn all_sources() -> Vec<PathBuf> {
-    let folders = ARROWS.iter().map(|(name, _)| *name).chain(["src", "examples", "benches", "tests"]);
-    let found: Vec<_> = folders.flat_map(|folder| sources(&root().join(folder))).collect();
-    assert!(found.len() > 50, "the sources are looked for in the wrong place");
+    let folders = ARROWS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["src", "examples", "benches", "tests"]);
+    let found: Vec<_> = folders
+        .flat_map(|folder| sources(&root().join(folder)))
+        .collect();
+    assert!(
+        found.len() > 50,
+        "the sources are looked for in the wrong place"
+    );
     found
 }
 
@@ -65,7 +78,10 @@ fn read(path: &Path) -> String {
 }
 
 fn shown(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// Fails with the list, if there is one.
@@ -89,7 +105,11 @@ fn lines_where(files: &[PathBuf], is_offence: impl Fn(&Path, &str) -> bool) -> V
 /// The line without a trailing comment, well enough for these checks.
 fn code_of(line: &str) -> &str {
     let line = line.trim_start();
-    if line.starts_with("//") { "" } else { line.split(" // ").next().unwrap_or(line) }
+    if line.starts_with("//") {
+        ""
+    } else {
+        line.split(" // ").next().unwrap_or(line)
+    }
 }
 
 #[test]
@@ -100,7 +120,9 @@ fn arrows_between_crates_point_down() {
         let dependencies = manifest.split("[dependencies]").nth(1).unwrap_or_default();
         let dependencies = dependencies.split("\n[").next().unwrap_or_default();
         for line in dependencies.lines() {
-            let Some(rest) = line.strip_prefix("squall-") else { continue };
+            let Some(rest) = line.strip_prefix("squall-") else {
+                continue;
+            };
             let target = rest.split(['.', ' ', '=']).next().unwrap_or_default();
             if !allowed.contains(&target) {
                 offences.push(format!("{name} -> {target}"));
@@ -113,12 +135,23 @@ fn arrows_between_crates_point_down() {
 #[test]
 fn the_codec_and_the_protocol_core_know_no_sockets_and_no_clock() {
     let mut pure = library("http1");
-    for name in ["frame", "mask", "message", "utf8", "close", "protocol", "encode"] {
+    for name in [
+        "frame", "mask", "message", "utf8", "close", "protocol", "encode",
+    ] {
         pure.push(root().join("websocket/src").join(format!("{name}.rs")));
     }
-    let words = ["std::net", "std::io", "std::time", "Instant", "ioloop", "iostream", "async fn"];
-    let offences =
-        lines_where(&pure, |_, line| words.iter().any(|word| code_of(line).contains(word)));
+    let words = [
+        "std::net",
+        "std::io",
+        "std::time",
+        "Instant",
+        "ioloop",
+        "iostream",
+        "async fn",
+    ];
+    let offences = lines_where(&pure, |_, line| {
+        words.iter().any(|word| code_of(line).contains(word))
+    });
     assert_none("I/O, time or async in a pure layer", &offences);
 }
 
@@ -137,9 +170,15 @@ fn unsafe_code_has_one_address() {
     for (name, _) in ARROWS {
         let lib = read(&root().join(name).join("src/lib.rs"));
         let forbids = lib.contains("#![forbid(unsafe_code)]");
-        assert!(forbids || MAY_BE_UNSAFE.contains(name), "{name} does not forbid unsafe code");
+        assert!(
+            forbids || MAY_BE_UNSAFE.contains(name),
+            "{name} does not forbid unsafe code"
+        );
     }
-    let files: Vec<_> = all_sources().into_iter().filter(|path| !path.ends_with("sys.rs")).collect();
+    let files: Vec<_> = all_sources()
+        .into_iter()
+        .filter(|path| !path.ends_with("sys.rs"))
+        .collect();
     let forms = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
     let offences = lines_where(&files, |path, line| {
         !path.ends_with("tidy.rs") && forms.iter().any(|form| code_of(line).contains(form))
@@ -149,7 +188,14 @@ fn unsafe_code_has_one_address() {
 
 #[test]
 fn nothing_is_left_over() {
-    let words = ["dbg!(", "todo!(", "unimplemented!(", "FIXME", "XXX", "#[ignore"];
+    let words = [
+        "dbg!(",
+        "todo!(",
+        "unimplemented!(",
+        "FIXME",
+        "XXX",
+        "#[ignore",
+    ];
     let offences = lines_where(&all_sources(), |path, line| {
         !path.ends_with("tidy.rs") && words.iter().any(|word| line.contains(word))
     });
@@ -160,7 +206,9 @@ fn nothing_is_left_over() {
 fn libraries_print_nothing() {
     let libraries: Vec<_> = ARROWS.iter().flat_map(|(name, _)| library(name)).collect();
     let offences = lines_where(&libraries, |_, line| {
-        ["println!(", "eprintln!(", "print!("].iter().any(|word| code_of(line).starts_with(word))
+        ["println!(", "eprintln!(", "print!("]
+            .iter()
+            .any(|word| code_of(line).starts_with(word))
     });
     assert_none("output of a library", &offences);
 }
@@ -191,7 +239,10 @@ fn no_module_is_a_drawer() {
     let offences: Vec<_> = all_sources()
         .iter()
         .filter(|path| {
-            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let stem = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .unwrap_or_default();
             drawers.contains(&stem)
         })
         .map(|path| shown(path))
@@ -205,9 +256,17 @@ fn lib_rs_is_a_table_of_contents() {
     for (name, _) in ARROWS {
         let path = root().join(name).join("src/lib.rs");
         offences.extend(lines_where(&[path], |_, line| {
-            ["fn ", "pub fn ", "struct ", "pub struct ", "impl ", "enum ", "pub enum "]
-                .iter()
-                .any(|item| line.starts_with(item))
+            [
+                "fn ",
+                "pub fn ",
+                "struct ",
+                "pub struct ",
+                "impl ",
+                "enum ",
+                "pub enum ",
+            ]
+            .iter()
+            .any(|item| line.starts_with(item))
         }));
     }
     assert_none("code in a lib.rs", &offences);
@@ -219,7 +278,9 @@ fn foreign_types_stay_out_of_the_public_api() {
     let offences = lines_where(&libraries, |_, line| {
         let code = code_of(line);
         (code.starts_with("pub fn") || code.starts_with("pub use") || code.starts_with("pub type"))
-            && ["mio::", "httparse::", "socket2::", "slab::"].iter().any(|name| code.contains(name))
+            && ["mio::", "httparse::", "socket2::", "slab::"]
+                .iter()
+                .any(|name| code.contains(name))
     });
     assert_none("types of a dependency that may change under us", &offences);
 }
@@ -230,7 +291,10 @@ fn every_example_says_how_to_run_it() {
         .iter()
         .filter(|path| {
             let text = read(path);
-            let header: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+            let header: String = text
+                .lines()
+                .take_while(|line| line.starts_with("//!"))
+                .collect();
             !header.contains("cargo run")
         })
         .map(|path| shown(path))

@@ -117,8 +117,11 @@ pub fn encode_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
 /// assert_eq!(out, b"content-length: 42\r\n");
 /// ```
 pub fn encode_content_length(out: &mut Vec<u8>, length: u64) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(length).as_bytes();
+    out.reserve(b"content-length: ".len() + digits.len() + CRLF.len());
     out.extend_from_slice(b"content-length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(digits);
     out.extend_from_slice(CRLF);
 }
 

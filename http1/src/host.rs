@@ -49,18 +49,17 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 #[inline]
 fn reg_name_len(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        if is_reg_name(*byte) {
-            at += 1;
-        } else if *byte == b'%' {
-            let digits = bytes.get(at + 1..at + 3)?;
-            digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
-            at += 3;
-        } else {
-            break;
+    loop {
+        let rest = &bytes[at..];
+        let plain = rest.iter().position(|byte| !is_reg_name(*byte));
+        at += plain.unwrap_or(rest.len());
+        if bytes.get(at) != Some(&b'%') {
+            return (at > 0).then_some(at);
         }
+        let digits = bytes.get(at + 1..at + 3)?;
+        digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
+        at += 3;
     }
-    (at > 0).then_some(at)
 }
 
 /// How many leading octets are an IP literal in its brackets.

@@ -76,10 +76,10 @@ impl Exchange {
                 }
             })
         })?;
-        if framing.has_content {
-            self.send_plain(&mut response)?;
-        } else {
+        if !framing.has_content {
             response.content.clear();
+        } else if response.content.len() > 0 {
+            self.send_plain(&mut response)?;
         }
         self.set_phase(Phase::Finished { stays });
         Ok(())

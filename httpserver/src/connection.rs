@@ -90,7 +90,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                     break End::SaidTooEarly;
                 }
             }
-            server.pool.give(exchange);
+            heads.reuse(exchange);
             if heads.in_one_go() >= REQUESTS_PER_TURN || stream.unsent_len() > UNSENT_BYTES_MAX {
                 heads.rest();
                 if Box::pin(step_aside(&stream, &server)).await.is_err() {

@@ -25,6 +25,8 @@ pub(crate) struct Heads {
     decoder: HeadDecoder,
     /// A head that has begun: what is known of it so far.
     partial: Option<Rc<Inner>>,
+    /// The exchange of the last request, for a next one that is here already.
+    spare: Option<Rc<Inner>>,
     /// Whether the connection has had a request.
     is_used: bool,
     /// Requests found without having waited.
@@ -37,6 +39,7 @@ impl Heads {
             guest,
             decoder: HeadDecoder::new(),
             partial: None,
+            spare: None,
             is_used: false,
             in_one_go: 0,
         }
@@ -51,6 +54,14 @@ impl Heads {
         self.in_one_go = 0;
     }
 
+    /// Takes an exchange back that is over, unless somebody has kept a clone.
+    pub(crate) fn reuse(&mut self, mut exchange: Rc<Inner>) {
+        if let Some(inner) = Rc::get_mut(&mut exchange) {
+            inner.reset();
+            self.spare = Some(exchange);
+        }
+    }
+
     /// One function, and one read in it: each that were nested would make those that idle larger.
     pub(crate) async fn next(&mut self, stream: &mut IoStream) -> Result<Rc<Inner>, End> {
         // Pipelined: no clock is looked at, nobody is told.
@@ -60,6 +71,9 @@ impl Heads {
             return Ok(found);
         }
         self.in_one_go = 0;
+        if let Some(spare) = self.spare.take() {
+            self.guest.server().pool.give(spare);
+        }
         // Before we look whether the peer has gone: it may have closed its half only, and a
         // connection that has something to send is not idle.
         stream.flush();
@@ -120,7 +134,8 @@ impl Heads {
 
     fn step(&mut self, input: &[u8]) -> Result<Step<Rc<Inner>>, Error> {
         let server = self.guest.server();
-        let mut exchange = self.partial.take().unwrap_or_else(|| server.pool.take());
+        let known = self.partial.take().or_else(|| self.spare.take());
+        let mut exchange = known.unwrap_or_else(|| server.pool.take());
         let Some(inner) = Rc::get_mut(&mut exchange) else {
             unreachable!("an exchange of the pool, or one that has not begun, has one owner")
         };

@@ -26,13 +26,8 @@ impl Pool {
         self.spares.borrow_mut().pop().unwrap_or_default()
     }
 
-    /// Takes an exchange back, if nobody has kept a clone.
-    pub(crate) fn give(&self, mut exchange: Rc<Inner>) {
-        let Some(inner) = Rc::get_mut(&mut exchange) else {
-            return;
-        };
-        // What the user left in it is dropped while nothing is borrowed.
-        inner.reset();
+    /// Takes back an exchange that nobody else holds, and that has been reset.
+    pub(crate) fn give(&self, exchange: Rc<Inner>) {
         let mut spares = self.spares.borrow_mut();
         if spares.len() < SPARES_MAX {
             spares.push(exchange);

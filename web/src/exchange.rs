@@ -77,7 +77,13 @@ impl Exchange {
     /// Lets go of the content and the application when a request is over: the memory behind an
     /// exchange waits in a pool for the next one, which may be long in coming.
     pub(crate) fn end(&self) {
-        self.state(State::forget);
+        self.state(|state| {
+            state.application = None;
+            // Only content can be large, and most requests have none.
+            if state.content.is_some() {
+                state.forget();
+            }
+        });
     }
 
     /// The application this request is served by.

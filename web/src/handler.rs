@@ -122,7 +122,7 @@ pub(crate) async fn execute<H: RequestHandler>(mut handler: H, http: Exchange) {
 }
 
 async fn run<H: RequestHandler>(handler: &mut H, http: &Exchange) -> Result {
-    if !H::STREAM_REQUEST_BODY {
+    if !H::STREAM_REQUEST_BODY && http.has_content() {
         http.content().await?;
     }
     handler.prepare(http).await?;

@@ -175,6 +175,11 @@ impl Exchange {
 
 /// The content.
 impl Exchange {
+    /// Whether the request announces content. Most do not, and need not be asked for it.
+    pub(crate) fn has_content(&self) -> bool {
+        self.head().framing() != Framing::None
+    }
+
     /// The whole content of the request.
     ///
     /// It has been read before the handler runs, so that this returns at once, unless the route
@@ -184,8 +189,7 @@ impl Exchange {
     ///
     /// 413 when it is too long; [`Error::Closed`](crate::Error::Closed) when the client went away.
     pub async fn content(&self) -> Result<Bytes> {
-        // Most requests have none.
-        if self.head().framing() == Framing::None {
+        if !self.has_content() {
             return Ok(Bytes::new());
         }
         if let Some(content) = self.state(|state| state.content.clone()) {

@@ -112,10 +112,12 @@ impl Index {
         path: &[u8],
         matches: impl Fn(usize) -> Option<Captures>,
     ) -> Option<(usize, Captures)> {
-        let found = self
-            .exact
-            .get(path)
-            .map(|&position| (position, Captures::EMPTY));
+        let exact = self.exact.get(path).copied();
+        let first = self.nodes.first().map_or(usize::MAX, |root| root.first);
+        let found = exact.map(|position| (position, Captures::EMPTY));
+        if exact.is_some_and(|position| position < first) {
+            return found;
+        }
         let mut search = Search {
             nodes: &self.nodes,
             path,
