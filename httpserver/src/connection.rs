@@ -151,7 +151,6 @@ mod tests {
         let server = HttpServer::new(&ioloop, |http: Exchange| async move { http.finish() });
         let (stream, _) = memory::pair(&ioloop, memory::Options::default());
         let size = size_of_val(&serve(stream, server.shared().clone()));
-        println!("serve: {size} B, exchange: {} B", size_of::<Inner>());
         assert!(size <= 280, "{size} B");
     }
 }

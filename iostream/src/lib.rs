@@ -51,6 +51,8 @@
 //!
 //! No TLS, no names, no Unix sockets yet; no protocol ever.
 
+#![forbid(unsafe_code)]
+
 mod acceptor;
 mod budget;
 mod connect;
