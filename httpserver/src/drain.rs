@@ -174,16 +174,9 @@ impl Shared {
         self.admit(Entry::Joined { on_drain: None })
     }
 
-    pub(crate) fn join(self: &Rc<Self>, ioloop: &Handle, on_drain: Notice) -> DrainGuard {
-        let mut on_drain = Some(on_drain);
-        if self.guests.is_draining() {
-            // It has come while the server was stopping, and would not be told any more.
-            if let Some(notice) = on_drain.take() {
-                ioloop.add_callback(notice);
-            }
-        }
+    pub(crate) fn join(self: &Rc<Self>) -> DrainGuard {
         DrainGuard {
-            _guest: self.admit(Entry::Joined { on_drain }),
+            guest: self.admit(Entry::Joined { on_drain: None }),
         }
     }
 
@@ -237,7 +230,7 @@ impl Drop for Guest {
 /// use std::time::Duration;
 ///
 /// async fn order(http: Exchange) {
-///     let guard = http.join_drain(|| println!("the server is stopping"));
+///     let guard = http.join_drain().on_drain(|| println!("the server is stopping"));
 ///     http.finish();
 ///     Handle::current().spawn_detached(async move {
 ///         sleep(Duration::from_secs(3)).await; // the parcel is packed
@@ -247,7 +240,31 @@ impl Drop for Guest {
 /// ```
 #[must_use = "dropping the guard leaves the drain"]
 pub struct DrainGuard {
-    _guest: Guest,
+    guest: Guest,
+}
+
+impl DrainGuard {
+    /// Calls `callback` once, in a turn of its own, when the server stops gracefully; in the next
+    /// turn if it is stopping already. It takes the place of one that was given before.
+    pub fn on_drain(self, callback: impl FnOnce() + 'static) -> Self {
+        let server = &self.guest.server;
+        if server.guests.is_draining() {
+            server.ioloop.add_callback(callback);
+            return self;
+        }
+        let joined = Entry::Joined {
+            on_drain: Some(Box::new(callback)),
+        };
+        let before = server
+            .guests
+            .entries
+            .borrow_mut()
+            .get_mut(self.guest.key as usize)
+            .map(|entry| std::mem::replace(entry, joined));
+        // Dropped while nothing is borrowed: it is the user's.
+        drop(before);
+        self
+    }
 }
 
 impl fmt::Debug for DrainGuard {

@@ -269,13 +269,10 @@ impl Exchange {
         Ok(())
     }
 
-    /// Calls `on_drain` once, in a turn of its own, when the server stops gracefully, or at once if
-    /// it is stopping already; and keeps the server waiting until the guard is dropped or its
-    /// deadline has come: for what outlives the exchange, as a WebSocket does.
-    ///
-    /// Always `Some`.
-    pub fn join_drain(&self, on_drain: impl FnOnce() + 'static) -> Option<DrainGuard> {
-        Some(self.with_link(|link| link.server.join(link.stream.ioloop(), Box::new(on_drain))))
+    /// Keeps a server that stops gracefully waiting until the guard is dropped, or its deadline has
+    /// come: for what outlives the exchange, as a WebSocket does. The guard can be told of the stop.
+    pub fn join_drain(&self) -> DrainGuard {
+        self.with_link(|link| link.server.join())
     }
 
     // ---- for the layer above

@@ -36,12 +36,12 @@ use crate::{Config, Service};
 /// ```
 #[derive(Clone)]
 pub struct HttpServer {
-    ioloop: Handle,
     shared: Rc<Shared>,
 }
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
+    pub(crate) ioloop: Handle,
     pub(crate) config: Config,
     pub(crate) service: Box<dyn Service>,
     pub(crate) preamble: Preamble,
@@ -59,6 +59,7 @@ impl HttpServer {
     /// A server with other settings.
     pub fn with_config(ioloop: &Handle, config: Config, service: impl Service) -> Self {
         let shared = Shared {
+            ioloop: ioloop.clone(),
             preamble: Preamble::new(config.server_name.clone()),
             config,
             service: Box::new(service),
@@ -67,7 +68,6 @@ impl HttpServer {
             listeners: RefCell::default(),
         };
         Self {
-            ioloop: ioloop.clone(),
             shared: Rc::new(shared),
         }
     }
@@ -90,8 +90,9 @@ impl HttpServer {
     /// What the poller says.
     pub fn add_listener(&self, listener: TcpListener) -> io::Result<SocketAddr> {
         let server = self.clone();
-        let listening =
-            listener.accept_with(&self.ioloop, move |stream, _| server.serve_stream(stream))?;
+        let listening = listener.accept_with(&self.shared.ioloop, move |stream, _| {
+            server.serve_stream(stream)
+        })?;
         let address = listening.local_addr();
         self.shared.listeners.borrow_mut().push(listening);
         Ok(address)
@@ -99,7 +100,8 @@ impl HttpServer {
 
     /// Serves a stream that came from elsewhere: accepted by others, or in memory.
     pub fn serve_stream(&self, stream: IoStream) {
-        self.ioloop
+        self.shared
+            .ioloop
             .spawn_detached(connection::serve(stream, self.shared.clone()));
     }
 
@@ -121,7 +123,7 @@ impl HttpServer {
     pub async fn stop(&self, deadline: Duration) -> DrainReport {
         self.shared.listeners.take();
         let guests = &self.shared.guests;
-        guests.begin_drain(&self.ioloop);
+        guests.begin_drain(&self.shared.ioloop);
         if with_timeout(deadline, guests.left()).await.is_err() {
             guests.cut();
         }

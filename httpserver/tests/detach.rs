@@ -16,7 +16,7 @@ use support::{Crlf, World, logs, normal};
 fn upgrade(http: &Exchange) -> Result<(), Error> {
     http.set_header(UPGRADE, HeaderValue::from_static("shout"))?;
     http.set_header(CONNECTION, HeaderValue::from_static("upgrade"))?;
-    let guard = http.join_drain(|| {});
+    let guard = http.join_drain();
     http.detach(move |mut stream: IoStream| {
         Handle::current().spawn_detached(async move {
             while let Ok(line) = stream.read_until(b"\n", 100).await {

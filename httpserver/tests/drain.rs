@@ -151,7 +151,7 @@ fn who_has_joined_is_told_and_waited_for() {
     let note = told.clone();
     let world = World::new(move |http: Exchange| {
         let note = note.clone();
-        let guard = http.join_drain(move || note.set(note.get() + 1)).unwrap();
+        let guard = http.join_drain().on_drain(move || note.set(note.get() + 1));
         http.finish();
         squall_ioloop::Handle::current().call_later(5 * SECOND, move || drop(guard));
         std::future::ready(())
@@ -176,7 +176,7 @@ fn who_joins_while_the_server_stops_is_told_too() {
         let note = note.clone();
         async move {
             sleep(3 * SECOND).await;
-            let guard = http.join_drain(move || note.set(true));
+            let guard = http.join_drain().on_drain(move || note.set(true));
             http.finish();
             sleep(SECOND).await;
             drop(guard);
@@ -192,7 +192,7 @@ fn who_joins_while_the_server_stops_is_told_too() {
 #[test]
 fn a_notice_that_panics_is_caught() {
     let world = World::new(|http: Exchange| async move {
-        let guard = http.join_drain(|| panic!("notice"));
+        let guard = http.join_drain().on_drain(|| panic!("notice"));
         http.finish();
         sleep(SECOND).await;
         drop(guard);

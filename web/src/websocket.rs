@@ -3,7 +3,6 @@
 //! The opening handshake is decided here, by the functions of `squall-websocket`; then the stream
 //! leaves httpserver, and a task of its own serves it. Nothing here touches a frame.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use http::{HeaderValue, Method, StatusCode, header};
@@ -89,18 +88,9 @@ fn accept<H: WebSocketHandler>(
     }
     // What follows is no content, and has no type.
     http.clear_header(&header::CONTENT_TYPE)?;
-    let socket = Rc::new(RefCell::new(None::<WebSocket>));
-    let draining = socket.clone();
-    let guard = http.join_drain(move || {
-        let socket = draining.borrow().clone();
-        if let Some(socket) = socket {
-            socket.go_away();
-        }
-    });
     let handler = Drained {
         handler,
-        socket,
-        _guard: guard,
+        guard: Some(http.join_drain()),
     };
     http.detach(move |stream| {
         let ioloop = stream.ioloop().clone();
@@ -112,14 +102,14 @@ fn accept<H: WebSocketHandler>(
 /// A handler whose WebSocket gets 1001 when the server stops, and keeps it waiting until then.
 struct Drained<H> {
     handler: H,
-    /// For the drain; empty before `open`.
-    socket: Rc<RefCell<Option<WebSocket>>>,
-    _guard: Option<DrainGuard>,
+    guard: Option<DrainGuard>,
 }
 
 impl<H: WebSocketHandler> WebSocketHandler for Drained<H> {
     fn open(&mut self, ws: &WebSocket) -> HandlerResult {
-        self.socket.replace(Some(ws.clone()));
+        let socket = ws.clone();
+        let guard = self.guard.take();
+        self.guard = guard.map(|guard| guard.on_drain(move || socket.go_away()));
         self.handler.open(ws)
     }
 
@@ -136,7 +126,6 @@ impl<H: WebSocketHandler> WebSocketHandler for Drained<H> {
     }
 
     fn on_close(&mut self, ws: &WebSocket, frame: Option<CloseFrame<'_>>) {
-        self.socket.take();
         self.handler.on_close(ws, frame);
     }
 }
