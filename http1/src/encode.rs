@@ -117,12 +117,16 @@ pub fn encode_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
 /// assert_eq!(out, b"content-length: 42\r\n");
 /// ```
 pub fn encode_content_length(out: &mut Vec<u8>, length: u64) {
+    const NAME: &[u8; 16] = b"content-length: ";
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(length).as_bytes();
-    out.reserve(b"content-length: ".len() + digits.len() + CRLF.len());
-    out.extend_from_slice(b"content-length: ");
-    out.extend_from_slice(digits);
-    out.extend_from_slice(CRLF);
+    // Put together here and appended once: this is on the way of every answer.
+    let mut line = [0; NAME.len() + 20 + CRLF.len()];
+    let end = NAME.len() + digits.len();
+    line[..NAME.len()].copy_from_slice(NAME);
+    line[NAME.len()..end].copy_from_slice(digits);
+    line[end..end + CRLF.len()].copy_from_slice(CRLF);
+    out.extend_from_slice(&line[..end + CRLF.len()]);
 }
 
 /// Appends the field that announces chunks.

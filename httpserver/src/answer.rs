@@ -208,8 +208,8 @@ fn encode_head(
     stays: bool,
 ) {
     let is_upgrade = response.status == StatusCode::SWITCHING_PROTOCOLS;
-    squall_http1::encode_status_line(out, response.status);
-    link.server.preamble.append_to(out, link.stream.ioloop());
+    let ioloop = link.stream.ioloop();
+    link.server.preamble.append_to(out, response.status, ioloop);
     response.encode_fields(out, is_upgrade, framing.announced != Framing::None);
     framing.encode(out);
     if !stays && !is_upgrade {

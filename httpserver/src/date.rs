@@ -3,13 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use squall_ioloop::Handle;
 
 /// `Server: …\r\nDate: …\r\n`, fresh.
 pub(crate) struct Preamble {
     server_name: Option<HeaderValue>,
+    /// Behind the status line that most answers have.
     lines: RefCell<Vec<u8>>,
+    fields_start: Cell<usize>,
     /// When the second that the lines tell is over, by the loop's clock.
     until: Cell<Option<Instant>>,
     /// The turn in which that was last looked at: time stands still in a turn.
@@ -21,16 +23,24 @@ impl Preamble {
         Self {
             server_name,
             lines: RefCell::default(),
+            fields_start: Cell::new(0),
             until: Cell::new(None),
             turn: Cell::new(u64::MAX),
         }
     }
 
-    pub(crate) fn append_to(&self, out: &mut Vec<u8>, ioloop: &Handle) {
+    /// Appends the status line and the server's own fields.
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>, status: StatusCode, ioloop: &Handle) {
         if self.turn.replace(ioloop.turn_count()) != ioloop.turn_count() {
             self.refresh(ioloop.now());
         }
-        out.extend_from_slice(&self.lines.borrow());
+        let lines = self.lines.borrow();
+        if status == StatusCode::OK {
+            out.extend_from_slice(&lines);
+        } else {
+            squall_http1::encode_status_line(out, status);
+            out.extend_from_slice(&lines[self.fields_start.get()..]);
+        }
     }
 
     fn refresh(&self, now: Instant) {
@@ -46,6 +56,8 @@ impl Preamble {
         self.until.set(Some(now + rest));
         let mut lines = self.lines.borrow_mut();
         lines.clear();
+        squall_http1::encode_status_line(&mut lines, StatusCode::OK);
+        self.fields_start.set(lines.len());
         if let Some(name) = &self.server_name {
             squall_http1::encode_field(&mut lines, &http::header::SERVER, name);
         }

@@ -19,8 +19,7 @@ pub(crate) fn refuse(stream: &StreamHandle, server: &Shared, error: &Error) {
     let text = page(status);
     // Fails only if the peer is gone.
     let _ = stream.write_with(|out| {
-        squall_http1::encode_status_line(out, status);
-        server.preamble.append_to(out, stream.ioloop());
+        server.preamble.append_to(out, status, stream.ioloop());
         squall_http1::encode_field(out, &CONTENT_TYPE, &TEXT);
         squall_http1::encode_content_length(out, text.len() as u64);
         out.extend_from_slice(b"connection: close\r\n");

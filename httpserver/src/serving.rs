@@ -36,10 +36,15 @@ fn poll_answer(
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     exchange.stop_waiting();
-    if let Some(future) = service {
-        let polled = guard(exchange, || future.as_mut().poll(cx));
-        if polled != Some(Poll::Pending) {
-            // Its destructors are the user's code as well.
+    if service.is_some() {
+        // Its destructors are the user's code as well.
+        let polled = guard(exchange, || {
+            let is_over = |future: &mut ServiceFuture| future.as_mut().poll(cx).is_ready();
+            if service.as_mut().is_some_and(is_over) {
+                *service = None;
+            }
+        });
+        if polled.is_none() {
             guard(exchange, || *service = None);
         }
     }

@@ -8,6 +8,7 @@
 mod request;
 mod response;
 
+use std::fmt;
 use std::ops::{Deref, Range};
 use std::rc::Rc;
 
@@ -33,12 +34,19 @@ use crate::media_type::MediaType;
 /// }
 /// # squall_web::Application::new().get("/", greet);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Exchange {
     inner: squall_httpserver::Exchange,
+    application: Rc<Application>,
     /// Whether the request is over when it is finished. That of a handler is when it has returned;
     /// nobody sees when a callback is done with its request.
     ends_with_finish: bool,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
 }
 
 impl Deref for Exchange {
@@ -50,9 +58,10 @@ impl Deref for Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(exchange: squall_httpserver::Exchange) -> Self {
+    pub(crate) fn new(exchange: squall_httpserver::Exchange, application: Rc<Application>) -> Self {
         Self {
             inner: exchange,
+            application,
             ends_with_finish: false,
         }
     }
@@ -66,35 +75,25 @@ impl Exchange {
     }
 
     /// Remembers which route was found; what was known about an earlier request is forgotten.
-    pub(crate) fn begin(&self, application: Rc<Application>, found: Option<(usize, Captures)>) {
+    pub(crate) fn begin(&self, found: Option<(usize, Captures)>) {
         self.state(|state| {
             state.forget();
-            state.application = Some(application);
             state.found = found;
         });
     }
 
-    /// Lets go of the content and the application when a request is over: the memory behind an
-    /// exchange waits in a pool for the next one, which may be long in coming.
+    /// Lets go of the content when a request is over: the memory behind an exchange waits in a pool
+    /// for the next one, which may be long in coming. Most requests have none.
     pub(crate) fn end(&self) {
-        self.state(|state| {
-            state.application = None;
-            // Only content can be large, and most requests have none.
-            if state.content.is_some() {
-                state.forget();
-            }
-        });
+        if self.has_content() {
+            self.state(State::forget);
+        }
     }
 
     /// The application this request is served by.
-    ///
-    /// # Panics
-    ///
-    /// When the request is over. In a handler it never is.
     #[must_use]
     pub fn application(&self) -> Rc<Application> {
-        let application = self.state(|state| state.application.clone());
-        application.expect("a request that is not over has an application")
+        self.application.clone()
     }
 
     /// What is remembered about this request. The borrow ends with `f`, which must not come back
@@ -133,7 +132,6 @@ fn is_form(exchange: &squall_httpserver::Exchange) -> bool {
 /// the next request of the connection, with its memory.
 #[derive(Default)]
 struct State {
-    application: Option<Rc<Application>>,
     found: Option<(usize, Captures)>,
     /// The whole content, once it has been read.
     content: Option<Bytes>,
@@ -144,7 +142,6 @@ struct State {
 impl State {
     /// All but the memory.
     fn forget(&mut self) {
-        self.application = None;
         self.found = None;
         self.content = None;
         self.query.forget();
@@ -152,9 +149,9 @@ impl State {
     }
 
     /// Where in the path the argument `name` of the route stands.
-    fn path_range(&self, name: &str) -> Option<Range<usize>> {
+    fn path_range(&self, application: &Application, name: &str) -> Option<Range<usize>> {
         let (route, captures) = self.found.as_ref()?;
-        let pattern = self.application.as_ref()?.router().pattern(*route)?;
+        let pattern = application.router().pattern(*route)?;
         captures.range(pattern.position(name)?)
     }
 }

@@ -26,7 +26,7 @@ impl Exchange {
     ///
     /// 400 when it is not UTF-8; 500 when the pattern has no such argument.
     pub fn path_argument(&self, name: &str) -> Result<Cow<'_, str>> {
-        let Some(range) = self.state(|state| state.path_range(name)) else {
+        let Some(range) = self.state(|state| state.path_range(&self.application, name)) else {
             let message = format!("the route's pattern has no argument `{name}`");
             let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
             return Err(error.with_log_message(message).into());
