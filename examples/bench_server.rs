@@ -103,7 +103,7 @@ fn serve(ioloop: &IoLoop, port: u16, is_one_of_many: bool) -> io::Result<HttpSer
         .route("/echo", || Upload)
         .websocket("/ws", || Echo)
         .websocket("/broadcast", || Broadcast);
-    let config = Config::default().reuse_port(is_one_of_many);
+    let config = Config::default().with_reuse_port(is_one_of_many);
     let server = HttpServer::with_config(ioloop, config, application.into_service());
     server.listen(("127.0.0.1", port))?;
     Ok(server)

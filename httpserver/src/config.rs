@@ -10,7 +10,7 @@ use squall_http1::Limits;
 /// ```
 /// use squall_httpserver::Config;
 /// use std::time::Duration;
-/// let config = Config::default().timeout_idle(Duration::from_secs(20));
+/// let config = Config::default().with_timeout_idle(Duration::from_secs(20));
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -42,7 +42,7 @@ impl Default for Config {
 
 impl Config {
     /// The codec's limits: sizes of heads, fields, content, chunk lines and trailers.
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
@@ -50,13 +50,13 @@ impl Config {
     /// How long a head may take, from its first byte (or, on a new connection, from the accept)
     /// to its last. Past it the answer is 408, if a byte has come. Default 30 s, as hyper's; nginx
     /// has 60 s, Tornado an hour.
-    pub fn timeout_header(mut self, timeout: Duration) -> Self {
+    pub fn with_timeout_header(mut self, timeout: Duration) -> Self {
         self.timeout_header = timeout;
         self
     }
 
     /// How long a connection may idle between requests. Default 75 s, as nginx's.
-    pub fn timeout_idle(mut self, timeout: Duration) -> Self {
+    pub fn with_timeout_idle(mut self, timeout: Duration) -> Self {
         self.timeout_idle = timeout;
         self
     }
@@ -65,34 +65,35 @@ impl Config {
     /// back, so that an upload of 500 bytes a second may take as long as it needs, and one that
     /// stalls or drips may not. Past it the read fails, and the answer should be 408. Default 60 s,
     /// as nginx's; the rate is Apache's.
-    pub fn timeout_content(mut self, timeout: Duration) -> Self {
+    pub fn with_timeout_content(mut self, timeout: Duration) -> Self {
         self.timeout_content = timeout;
         self
     }
 
     /// How long a peer may take nothing while an answer waits for it. Then the connection is cut.
     /// Default 60 s, as nginx's.
-    pub fn timeout_write(mut self, timeout: Duration) -> Self {
+    pub fn with_timeout_write(mut self, timeout: Duration) -> Self {
         self.timeout_write = timeout;
         self
     }
 
     /// The `Server` field; `None` sends none. Default `Squall`: the name without a version, which
     /// is nobody's business.
-    pub fn server_name(mut self, name: Option<HeaderValue>) -> Self {
+    pub fn with_server_name(mut self, name: Option<HeaderValue>) -> Self {
         self.server_name = name;
         self
     }
 
-    /// How many connections may wait to be accepted. Default 1024.
-    pub fn backlog(mut self, connections: i32) -> Self {
+    /// How many connections may wait to be accepted. Default 1024, so that a stall of a second
+    /// refuses nobody; Tornado has 128. The system may cap it.
+    pub fn with_backlog(mut self, connections: i32) -> Self {
         self.backlog = connections;
         self
     }
 
     /// Lets each worker listen on the same address with a socket of its own (`SO_REUSEPORT`).
     /// Default off, so that a second server on a port is an error.
-    pub fn reuse_port(mut self, on: bool) -> Self {
+    pub fn with_reuse_port(mut self, on: bool) -> Self {
         self.has_reuse_port = on;
         self
     }

@@ -269,8 +269,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Keeps a server that stops gracefully waiting until the guard is dropped, or its deadline has
-    /// come: for what outlives the exchange, as a WebSocket does. The guard can be told of the stop.
+    /// Keeps a server that stops gracefully waiting until the guard is dropped, or its deadline
+    /// has come: for what outlives the exchange, as a WebSocket does. The guard can be told of it.
     pub fn join_drain(&self) -> DrainGuard {
         self.with_link(|link| link.server.join())
     }

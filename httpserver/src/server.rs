@@ -25,7 +25,7 @@ use crate::{Config, Service};
 /// use squall_ioloop::IoLoop;
 ///
 /// let ioloop = IoLoop::new()?;
-/// let config = Config::default().backlog(256);
+/// let config = Config::default().with_backlog(256);
 /// let server = HttpServer::with_config(&ioloop, config, |http: Exchange| async move {
 ///     let _ = http.write("Hello!"); // fails only if the peer is gone
 ///     http.finish();

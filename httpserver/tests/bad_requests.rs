@@ -16,7 +16,7 @@ fn check(input: impl AsRef<[u8]>, status: &str) {
         .with_head_bytes_max(2000)
         .with_target_bytes_max(1000)
         .with_fields_max(10);
-    let world = World::with_config(Config::default().limits(limits), tell_target);
+    let world = World::with_config(Config::default().with_limits(limits), tell_target);
     let mut peer = world.connect();
     let heard = world.run(async {
         peer.write(input.as_ref()).unwrap();

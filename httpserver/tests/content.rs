@@ -17,7 +17,7 @@ use support::{AT_ONCE, Crlf, IDLE, World, echo, normal, statuses};
 /// connection stays or does not.
 #[track_caller]
 fn check(service: impl Service, request: &str, status: &str, content: &str, stays: bool) {
-    let config = Config::default().limits(Limits::default().with_content_bytes_max(20));
+    let config = Config::default().with_limits(Limits::default().with_content_bytes_max(20));
     let world = World::with_config(config, service);
     let next = "GET /next HTTP/1.1\nhost: a\n\n";
     let heard = world.talk(request.crlf() + &next.crlf());
@@ -160,7 +160,7 @@ fn a_route_may_allow_more_or_less_than_the_server() {
 
 #[test]
 fn what_was_allowed_to_one_request_is_not_to_the_next() {
-    let config = Config::default().limits(Limits::default().with_content_bytes_max(5));
+    let config = Config::default().with_limits(Limits::default().with_content_bytes_max(5));
     let world = World::with_config(config, |http: Exchange| {
         if http.head().path() == "/big" {
             http.set_content_bytes_max(10);
@@ -262,7 +262,7 @@ fn rfc9110_10_1_1_a_refusal_comes_instead_and_ends_the_connection() {
 
 #[test]
 fn rfc9110_10_1_1_too_much_is_refused_before_it_is_sent() {
-    let config = Config::default().limits(Limits::default().with_content_bytes_max(1));
+    let config = Config::default().with_limits(Limits::default().with_content_bytes_max(1));
     let world = World::with_config(config, echo);
     let heard = world.talk(EXPECT.crlf());
     assert_eq!(statuses(&heard.text), ["413"]);

@@ -105,7 +105,7 @@ fn rfc9112_2_2_an_empty_line_behind_a_request_is_not_another_one() {
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let world = World::with_config(
-        Config::default().timeout_idle(Duration::from_secs(7)),
+        Config::default().with_timeout_idle(Duration::from_secs(7)),
         tell_target,
     );
     let heard = world.talk("GET /a HTTP/1.1\nhost: a\n\n".crlf());

@@ -111,7 +111,7 @@ fn a_peer_has_an_address() {
 /// destroy the answer before the client has read it.
 #[test]
 fn rfc9112_9_6_a_big_upload_is_refused_with_an_answer_that_can_be_read() {
-    let config = Config::default().limits(Limits::default().with_content_bytes_max(1000));
+    let config = Config::default().with_limits(Limits::default().with_content_bytes_max(1000));
     serve(config, echo, |address| {
         for _ in 0..20 {
             let mut socket = connect(address);
@@ -159,7 +159,7 @@ fn a_server_can_stop_and_another_take_its_place() {
 #[test]
 fn workers_may_share_an_address() {
     let ioloop = IoLoop::new().unwrap();
-    let config = || Config::default().reuse_port(true);
+    let config = || Config::default().with_reuse_port(true);
     let first = HttpServer::with_config(&ioloop, config(), tell_target);
     let address = first.listen("127.0.0.1:0").unwrap();
     let second = HttpServer::with_config(&ioloop, config(), tell_target);

@@ -18,10 +18,10 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn config() -> Config {
     Config::default()
-        .timeout_header(10 * SECOND)
-        .timeout_idle(20 * SECOND)
-        .timeout_content(30 * SECOND)
-        .timeout_write(40 * SECOND)
+        .with_timeout_header(10 * SECOND)
+        .with_timeout_idle(20 * SECOND)
+        .with_timeout_content(30 * SECOND)
+        .with_timeout_write(40 * SECOND)
 }
 
 /// Sends each of `pieces` a second after the one before it, for ever, and expects to be cut so many

@@ -87,7 +87,7 @@ pub(crate) fn judge(results: &Results) -> Vec<Bar> {
         let figure = results.single(scenario, SQUALL);
         bars.push(Limit::Most(most).judge(format!("{scenario}: {what}"), figure));
     };
-    // goals.md's floor is 2 and a share of epoll_wait, pipelined an eighth of that.
+    // The floor is a read, a write and a share of epoll_wait; pipelined, for all of a batch.
     single("calls-plain", "system calls per request", 2.1);
     single("calls-pipelined", "system calls per request", 0.15);
     // uWebSockets, the leanest peer, takes 256 bytes for either, nginx 527, hyper 13,500.
