@@ -37,7 +37,7 @@ pub fn xhtml_escape(text: &str) -> Cow<'_, str> {
 }
 
 /// `value` as JSON that may stand in a `<script>` element: `</` is written `<\/` (Tornado's
-/// `json_encode`).
+/// `json_encode`), and `<!` is written `\u003c!`, for `<!--` changes what ends the element.
 ///
 /// ```
 /// let json = squall_web::json_encode(&("</script>", 1)).unwrap();
@@ -57,16 +57,20 @@ pub fn json_encode<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Vec<u
 struct ScriptSafe;
 
 impl Formatter for ScriptSafe {
-    /// A fragment is what stands between two escaped characters. Neither `<` nor `/` is one of
-    /// those, so the pair is never torn apart.
+    /// A fragment is what stands between two escaped characters. None of `<`, `/` and `!` is one of
+    /// those, so the pairs are never torn apart.
     fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
     where
         W: ?Sized + io::Write,
     {
-        let mut pieces = fragment.split("</");
+        let mut pieces = fragment.split('<');
         writer.write_all(pieces.next().unwrap_or_default().as_bytes())?;
         for piece in pieces {
-            writer.write_all(b"<\\/")?;
+            writer.write_all(match piece.as_bytes().first() {
+                Some(b'/') => b"<\\",
+                Some(b'!') => b"\\u003c",
+                _ => b"<",
+            })?;
             writer.write_all(piece.as_bytes())?;
         }
         Ok(())
@@ -89,6 +93,17 @@ mod tests {
         let value = serde_json::json!({ "a</": "</script>\n</", "b": [1, 2.5, null, true] });
         let expected = r#"{"a<\/":"<\/script>\n<\/","b":[1,2.5,null,true]}"#;
         assert_eq!(json(value).unwrap(), expected);
-        assert_eq!(json(serde_json::json!("a < / b")).unwrap(), r#""a < / b""#);
+        assert_eq!(
+            json(serde_json::json!("a < / b<")).unwrap(),
+            r#""a < / b<""#
+        );
+    }
+
+    #[test]
+    fn json_opens_no_comment_in_a_script() {
+        let json = json_encode("<!--<script>").unwrap();
+        assert_eq!(json, br#""\u003c!--<script>""#);
+        let read: String = serde_json::from_slice(&json).unwrap();
+        assert_eq!(read, "<!--<script>");
     }
 }
