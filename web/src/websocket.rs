@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use http::{HeaderValue, Method, StatusCode, header};
+use squall_http1::Framing;
 use squall_httpserver::DrainGuard;
 use squall_websocket::handshake::{self, Refusal};
 use squall_websocket::{
@@ -35,7 +36,6 @@ where
         if let Err(error) = accepted {
             http.send_error(error);
         }
-        http.end();
         Box::pin(std::future::ready(()))
     }
 
@@ -57,15 +57,26 @@ fn check(http: &Exchange) -> Result<String> {
     if !handshake::is_same_origin(fields) {
         return Err(refused(Refusal::CrossOrigin).into());
     }
+    // It would be taken for the first frames.
+    if !matches!(head.framing(), Framing::None | Framing::Length(0)) {
+        return Err(HttpError::bad_request("A handshake has no content").into());
+    }
     Ok(key.to_owned())
 }
 
 fn refused(refusal: Refusal) -> HttpError {
     let error = HttpError::new(refusal.status()).with_message(refusal.to_string());
-    match refusal.field() {
+    let error = match refusal.field() {
         Some((name, value)) => error.with_header(name, value),
         None => error,
+    };
+    if refusal.status() != StatusCode::UPGRADE_REQUIRED {
+        return error;
     }
+    // RFC 9110 §15.5.22 and §7.8: a 426 says what to upgrade to, and that this is for one hop.
+    error
+        .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
+        .with_header(header::CONNECTION, HeaderValue::from_static("Upgrade"))
 }
 
 /// RFC 6455, section 4.2.2: 101, then the stream is a WebSocket.

@@ -150,6 +150,21 @@ fn rfc6455_4_4_another_version_is_told_which_there_is() {
 }
 
 #[test]
+fn rfc9110_15_5_22_a_426_says_what_to_upgrade_to() {
+    let answer = refusal(application, "Sec-WebSocket-Version: 12\r\n").to_lowercase();
+    assert!(answer.contains("\r\nupgrade: websocket\r\n"), "{answer}");
+    assert!(answer.contains("\r\nconnection: upgrade\r\n"), "{answer}");
+}
+
+#[test]
+fn a_handshake_with_content_is_the_clients_fault() {
+    let content = format!("{VERSION}Content-Length: 5\r\n");
+    check_refused(&refusal(application, &content), "400", "");
+    let empty = format!("{VERSION}Content-Length: 0\r\n");
+    check_refused(&refusal(application, &empty), "101", "");
+}
+
+#[test]
 fn pages_of_another_origin_are_refused() {
     let foreign = format!("{VERSION}Origin: http://evil.example\r\n");
     check_refused(&refusal(application, &foreign), "403", "");
