@@ -79,11 +79,13 @@ impl Arguments {
     /// Forgets all arguments, but keeps the memory, unless it has grown out of the ordinary.
     pub(crate) fn clear(&mut self) {
         const BYTES_KEPT: usize = 16 * 1024;
+        const PAIRS_KEPT: usize = 64;
         if self.text.capacity() > BYTES_KEPT {
             self.text = Vec::new();
         }
         self.text.clear();
         self.pairs.clear();
+        self.pairs.shrink_to(PAIRS_KEPT);
     }
 
     /// The last value of `name`, cleaned.

@@ -1,7 +1,7 @@
 //! What a pattern cut out of a path: positions, not text.
 //!
 //! Every request gets one of these, so it is a small fixed array and costs no allocation.
-//! The text is decoded only when a handler asks for an argument (`path_arguments.rs`); which
+//! The text is decoded only when a handler asks for an argument (`exchange/request.rs`); which
 //! argument has which name is the pattern's knowledge (`pattern.rs`).
 
 use std::ops::Range;

@@ -3,7 +3,8 @@
 //! Three things end a request early: an answer with an error status ([`HttpError`]), the wish to
 //! stop with what has been written ([`Error::Finish`]), and any other error, which is the
 //! program's own business: the client gets 500 and not a word more, the log gets the whole chain.
-//! How an error becomes a response is `handler.rs`; what the page looks like, `error_page.rs`.
+//! How an error becomes a response is `exchange/response.rs`; what the page looks like is
+//! `error_page.rs`.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;

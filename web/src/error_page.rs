@@ -1,7 +1,7 @@
 //! The page a client sees when something went wrong, unless the application has its own.
 //!
-//! Tornado's page, byte for byte. `handler.rs` sends it; `RequestHandler::write_error` and
-//! `Application::write_error` are the two places to replace it.
+//! Tornado's page, byte for byte. `exchange/response.rs` sends it;
+//! `RequestHandler::write_error` and `Application::write_error` are the two places to replace it.
 
 use http::StatusCode;
 
