@@ -194,6 +194,10 @@ impl Application {
     /// When the route cannot be added; then nothing is changed.
     pub fn try_add_route(&mut self, route: Route) -> Result<(), RouteError> {
         let pattern = route.pattern?;
+        if let Some(method) = route.answer.not_implemented() {
+            let (pattern, method) = (pattern.to_string(), method.clone());
+            return Err(RouteError::NotImplemented { pattern, method });
+        }
         let answer = match self.router.target_of_same(&pattern) {
             None => route.answer,
             Some(endpoint) if route.name.is_none() => match endpoint.add(route.answer) {
@@ -208,7 +212,8 @@ impl Application {
     }
 
     /// Answers paths no route answers, in place of the 404 page (Tornado's
-    /// `default_handler_class`).
+    /// `default_handler_class`). The status is 404 to begin with, and the answer to methods that
+    /// the handler does not implement.
     #[must_use]
     pub fn not_found<H: RequestHandler>(mut self, make: impl Fn() -> H + 'static) -> Self {
         self.not_found = Some(Box::new(HandlerTarget(make)));
@@ -323,6 +328,7 @@ impl Service for ApplicationService {
 impl Application {
     fn serve_not_found(&self, http: Exchange) -> Serving {
         if let Some(target) = &self.not_found {
+            let _ = http.set_status(StatusCode::NOT_FOUND);
             return target.serve(http, false);
         }
         http.send_error(HttpError::new(StatusCode::NOT_FOUND));

@@ -19,6 +19,7 @@ use crate::arguments::Arguments;
 use crate::captures::Captures;
 use crate::error::{HttpError, Result};
 use crate::media_type::MediaType;
+use crate::route::Endpoint;
 
 /// One request and its response (in Tornado, what a `RequestHandler` offers its methods).
 ///
@@ -34,13 +35,38 @@ use crate::media_type::MediaType;
 /// }
 /// # squall_web::Application::new().get("/", greet);
 /// ```
-#[derive(Clone)]
 pub struct Exchange {
     inner: squall_httpserver::Exchange,
     application: Rc<Application>,
-    /// Whether the request is over when it is finished. That of a handler is when it has returned;
-    /// nobody sees when a callback is done with its request.
-    ends_with_finish: bool,
+}
+
+/// Handles are counted where there is content, so that the last one can let go of it.
+impl Clone for Exchange {
+    fn clone(&self) -> Self {
+        if self.has_content() {
+            self.state(|state| state.handles += 1);
+        }
+        Self {
+            inner: self.inner.clone(),
+            application: Rc::clone(&self.application),
+        }
+    }
+}
+
+/// The memory behind an exchange waits in a pool for the next request, which may be long in coming.
+/// Its content must not wait there with it, whatever ended the request: an answer, a panic, or a
+/// callback that forgot it.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.has_content() {
+            self.state(|state| {
+                state.handles = state.handles.saturating_sub(1);
+                if state.handles == 0 {
+                    state.forget();
+                }
+            });
+        }
+    }
 }
 
 impl fmt::Debug for Exchange {
@@ -62,15 +88,6 @@ impl Exchange {
         Self {
             inner: exchange,
             application,
-            ends_with_finish: false,
-        }
-    }
-
-    /// The handle for a callback to keep.
-    pub(crate) fn for_callback(self) -> Self {
-        Self {
-            ends_with_finish: true,
-            ..self
         }
     }
 
@@ -78,22 +95,30 @@ impl Exchange {
     pub(crate) fn begin(&self, found: Option<(usize, Captures)>) {
         self.state(|state| {
             state.forget();
+            state.handles = 1;
             state.found = found;
         });
-    }
-
-    /// Lets go of the content when a request is over: the memory behind an exchange waits in a pool
-    /// for the next one, which may be long in coming. Most requests have none.
-    pub(crate) fn end(&self) {
-        if self.has_content() {
-            self.state(State::forget);
-        }
     }
 
     /// The application this request is served by.
     #[must_use]
     pub fn application(&self) -> Rc<Application> {
         self.application.clone()
+    }
+
+    /// What the route of this request answers.
+    fn endpoint(&self) -> Option<&Endpoint> {
+        let (position, _) = self.state(|state| state.found)?;
+        self.application.router().target(position)
+    }
+
+    /// Whether nobody is there to be answered.
+    fn is_client_gone(&self) -> bool {
+        // Nothing is written, but refused for the same reasons as something.
+        matches!(
+            self.inner.write(""),
+            Err(squall_httpserver::Error::Closed(_))
+        )
     }
 
     /// What is remembered about this request. The borrow ends with `f`, which must not come back
@@ -132,6 +157,8 @@ fn is_form(exchange: &squall_httpserver::Exchange) -> bool {
 /// the next request of the connection, with its memory.
 #[derive(Default)]
 struct State {
+    /// How many handles there are of a request with content.
+    handles: u32,
     found: Option<(usize, Captures)>,
     /// The whole content, once it has been read.
     content: Option<Bytes>,

@@ -49,7 +49,8 @@ pub trait RequestHandler: 'static {
         future::ready(Ok(()))
     }
 
-    /// Takes the next piece of the content. The next but one is not read before this is done.
+    /// Takes the next piece of the content. The next but one is not read before this is done. If it
+    /// finishes the response, nothing more is received, and the method of the request does not run.
     fn data_received(&mut self, http: &Exchange, chunk: &[u8]) -> impl Future<Output = Result> {
         let _ = (http, chunk);
         let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
@@ -114,11 +115,10 @@ pub trait RequestHandler: 'static {
 /// The life of a request.
 pub(crate) async fn execute<H: RequestHandler>(mut handler: H, http: Exchange) {
     if let Err(error) = run(&mut handler, &http).await {
-        http.answer_error(&error, |error| handler.write_error(&http, error));
+        http.answer_error(error, |error| handler.write_error(&http, error));
     }
     http.finish();
     handler.on_finish(&http);
-    http.end();
 }
 
 async fn run<H: RequestHandler>(handler: &mut H, http: &Exchange) -> Result {
@@ -132,6 +132,9 @@ async fn run<H: RequestHandler>(handler: &mut H, http: &Exchange) -> Result {
     if H::STREAM_REQUEST_BODY {
         while let Some(chunk) = http.chunk().await? {
             handler.data_received(http, &chunk).await?;
+            if http.is_finished() {
+                return Ok(());
+            }
         }
     }
     match *http.method() {

@@ -42,6 +42,8 @@ pub struct Route {
 pub(crate) struct Answer {
     /// `None` for all.
     methods: Option<Vec<Method>>,
+    /// What the target can answer: more than `methods`, if the route narrows it.
+    implemented: Option<Vec<Method>>,
     streams_content: bool,
     content_bytes_max: Option<u64>,
     target: Box<dyn Target>,
@@ -102,11 +104,13 @@ impl Route {
         pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
         target: impl Target + 'static,
     ) -> Self {
+        let implemented = target.methods();
         Self {
             pattern: pattern.try_into().map_err(Into::into),
             name: None,
             answer: Answer {
-                methods: target.methods(),
+                methods: implemented.clone(),
+                implemented,
                 streams_content: false,
                 content_bytes_max: None,
                 target: Box::new(target),
@@ -121,7 +125,7 @@ impl Route {
     }
 
     /// Answers only these methods. HEAD is included in GET, and OPTIONS answered by itself, unless
-    /// they are named.
+    /// they are named. A handler has to implement those that are named.
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.answer.methods = Some(methods.into_iter().collect());
         self
@@ -155,6 +159,11 @@ impl Endpoint {
             answers: vec![answer],
             allow,
         }
+    }
+
+    /// What `Allow` says; `None` when every method is answered.
+    pub(crate) fn allow(&self) -> Option<&HeaderValue> {
+        self.allow.as_ref()
     }
 
     /// Adds an answer for other methods; gives it back when a method is answered already.
@@ -194,6 +203,16 @@ impl Endpoint {
 }
 
 impl Answer {
+    /// A method the route promises but its handler does not implement.
+    pub(crate) fn not_implemented(&self) -> Option<&Method> {
+        let implemented = self.implemented.as_ref()?;
+        let is_missing = |method: &&Method| {
+            let is_head_of_get = **method == Method::HEAD && implemented.contains(&Method::GET);
+            !implemented.contains(method) && !is_head_of_get
+        };
+        self.methods.as_ref()?.iter().find(is_missing)
+    }
+
     fn has(&self, method: &Method) -> bool {
         self.methods
             .as_ref()

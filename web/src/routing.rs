@@ -13,6 +13,8 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::{self, Display};
 
+use http::Method;
+
 use self::index::Index;
 use crate::captures::Captures;
 use crate::pattern::{Pattern, PatternError, ReverseError};
@@ -149,6 +151,11 @@ impl<T> Router<T> {
         self.routes.get(position).map(|entry| &entry.pattern)
     }
 
+    /// The target of the route at `position`.
+    pub(crate) fn target(&self, position: usize) -> Option<&T> {
+        self.routes.get(position).map(|entry| &entry.target)
+    }
+
     /// The target of the route with the very same pattern, to be extended by another method.
     pub(crate) fn target_of_same(&mut self, pattern: &Pattern) -> Option<&mut T> {
         let mut routes = self.routes.iter_mut();
@@ -181,6 +188,13 @@ pub enum RouteError {
         /// The name.
         name: String,
     },
+    /// It is to answer a method that its handler does not implement.
+    NotImplemented {
+        /// The pattern.
+        pattern: String,
+        /// The method.
+        method: Method,
+    },
     /// It has a name, but its regular expression cannot be written backwards.
     Irreversible {
         /// The name.
@@ -201,6 +215,10 @@ impl Display for RouteError {
                 )
             }
             Self::NameTaken { name } => write!(f, "two routes are named `{name}`"),
+            Self::NotImplemented { pattern, method } => write!(
+                f,
+                "route `{pattern}` cannot answer {method}: its handler does not implement it"
+            ),
             Self::Irreversible { name, pattern } => write!(
                 f,
                 "route `{pattern}` cannot be reversed and so cannot have the name `{name}`: \

@@ -61,7 +61,6 @@ impl<F: AsyncFn(&Exchange) -> Result + 'static> Target for AsyncTarget<F> {
                 http.send_error(error);
             }
             http.finish();
-            http.end();
         })
     }
 }
@@ -74,7 +73,7 @@ impl<F: Fn(Exchange) + 'static> Target for CallbackTarget<F> {
         let callback = Rc::clone(&self.0);
         Box::pin(async move {
             match receive(&http, streams_content).await {
-                Ok(()) => callback(http.for_callback()),
+                Ok(()) => callback(http),
                 Err(error) => http.send_error(error),
             }
         })

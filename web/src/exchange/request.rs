@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use squall_http1::Framing;
 
 use super::Exchange;
-use crate::error::{HttpError, Result};
+use crate::error::{Error, HttpError, Result};
 
 /// Arguments of the path.
 impl Exchange {
@@ -114,7 +114,7 @@ impl Exchange {
     ///
     /// 400 that names the argument when it cannot be read so; else as
     /// [`argument`](Self::argument).
-    pub fn argument_as<T: FromStr>(&self, name: &str) -> Result<T, crate::Error>
+    pub fn argument_as<T: FromStr>(&self, name: &str) -> Result<T, Error>
     where
         T::Err: Display,
     {
@@ -187,7 +187,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// 413 when it is too long; [`Error::Closed`](crate::Error::Closed) when the client went away.
+    /// 413 when it is too long; 400 when it ends too early; [`Error::Closed`] when the client went
+    /// away.
     pub async fn content(&self) -> Result<Bytes> {
         if !self.has_content() {
             return Ok(Bytes::new());
@@ -195,7 +196,8 @@ impl Exchange {
         if let Some(content) = self.state(|state| state.content.clone()) {
             return Ok(content);
         }
-        let content = self.inner.content().await?;
+        let content = self.inner.content().await;
+        let content = content.map_err(|error| self.content_error(error))?;
         self.state(|state| state.content = Some(content.clone()));
         Ok(content)
     }
@@ -207,7 +209,19 @@ impl Exchange {
     ///
     /// As [`content`](Self::content).
     pub async fn chunk(&self) -> Result<Option<Bytes>> {
-        Ok(self.inner.chunk().await?)
+        let chunk = self.inner.chunk().await;
+        chunk.map_err(|error| self.content_error(error))
+    }
+
+    /// RFC 9112 §8: a client that sends no more, but still listens, is told that its content was
+    /// not whole.
+    fn content_error(&self, error: squall_httpserver::Error) -> Error {
+        match error {
+            squall_httpserver::Error::Closed(_) if !self.is_client_gone() => {
+                HttpError::bad_request("Incomplete content").into()
+            }
+            error => error.into(),
+        }
     }
 
     /// The content, read as JSON, whatever `Content-Type` says.

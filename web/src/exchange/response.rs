@@ -1,7 +1,7 @@
 //! What a handler may do to the response, beyond what httpserver offers: text and JSON, header
 //! fields by name, redirects, links to named routes, error pages.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Write};
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
@@ -76,9 +76,6 @@ impl Exchange {
             let _ = self.inner.clear_header(&header::CONTENT_TYPE);
         }
         self.inner.finish();
-        if self.ends_with_finish {
-            self.end();
-        }
     }
 
     /// Sets the status, which is 200 otherwise (Tornado's `set_status`).
@@ -135,6 +132,8 @@ impl Exchange {
 
     /// Answers with 302 and this address, which may be relative (Tornado's `redirect`).
     ///
+    /// An address that comes from the client may lead anywhere: `//evil.example` is relative too.
+    ///
     /// # Errors
     ///
     /// When the head of the response has been sent already.
@@ -155,8 +154,13 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// As [`redirect`](Self::redirect).
+    /// When the status is not one of 3xx; else as [`redirect`](Self::redirect).
     pub fn redirect_with(&self, status: StatusCode, location: &str) -> Result {
+        if !status.is_redirection() {
+            let message = format!("{status} is no redirect");
+            let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
+            return Err(error.with_log_message(message).into());
+        }
         // Line breaks are encoded with everything else that is no part of an address.
         let location = utf8_percent_encode(location, URI_ENCODED).to_string();
         self.set_header(header::LOCATION, location)?;
@@ -177,7 +181,7 @@ impl Exchange {
     /// Answers with the error page of `error` (Tornado's `send_error`). Handlers just return the
     /// error; this is for callbacks.
     pub fn send_error(&self, error: impl Into<Error>) {
-        self.answer_error(&error.into(), |error| self.write_error(error));
+        self.answer_error(error.into(), |error| self.write_error(error));
     }
 
     /// Writes the application's page for `error`.
@@ -187,18 +191,55 @@ impl Exchange {
 
     /// Turns an error into a response, or, when that has begun to leave, into an aborted
     /// connection: the client must not take half an answer for a whole one.
-    pub(crate) fn answer_error(&self, error: &Error, write_error: impl FnOnce(&Error)) {
-        self.log_error(error);
+    pub(crate) fn answer_error(&self, error: Error, write_error: impl FnOnce(&Error)) {
+        let error = self.complete(error);
+        self.log_error(&error);
         match error {
             Error::Finish => self.finish(),
             Error::Closed => {}
-            Error::Http(_) | Error::Other(_) => match self.begin_error(error) {
+            Error::Http(_) | Error::Other(_) => match self.begin_error(&error) {
                 Ok(()) => {
-                    write_error(error);
+                    write_error(&error);
                     self.finish();
                 }
                 // The head has left, so the answer cannot become another.
                 Err(_) => self.abort(),
+            },
+        }
+    }
+
+    /// What an error lacks to be an answer, where only the request knows it.
+    fn complete(&self, error: Error) -> Error {
+        match error {
+            // Met while answering other requests: our own client waits, and must not take what was
+            // written so far for an answer.
+            Error::Closed if !self.is_client_gone() => Error::Other("another client left".into()),
+            Error::Http(error) if error.status().is_informational() => {
+                let no_answer = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
+                no_answer.with_source(error).into()
+            }
+            Error::Http(error) if error.status() == StatusCode::METHOD_NOT_ALLOWED => {
+                self.with_allow(*error).into()
+            }
+            error => error,
+        }
+    }
+
+    /// RFC 9110 §15.5.6: a 405 names the methods there are. Where there is no route there is
+    /// nothing to ask, whatever the method.
+    fn with_allow(&self, error: HttpError) -> HttpError {
+        if error
+            .headers()
+            .iter()
+            .any(|(name, _)| name == header::ALLOW)
+        {
+            return error;
+        }
+        match self.endpoint() {
+            None => HttpError::new(StatusCode::NOT_FOUND).with_source(error),
+            Some(endpoint) => match endpoint.allow() {
+                Some(allow) => error.with_header(header::ALLOW, allow.clone()),
+                None => error,
             },
         }
     }
@@ -261,17 +302,49 @@ where
     Ok((name, value))
 }
 
-/// An error and what led to it, on one line.
+/// An error and what led to it, on one line. Control characters are escaped: the text may be made
+/// of what the client has sent, and must not begin a line of its own.
 struct Chain<'a>(&'a dyn std::error::Error);
 
 impl Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(OneLine(f), "{}", self.0)?;
         let mut source = self.0.source();
         while let Some(error) = source {
-            write!(f, ": {error}")?;
+            write!(OneLine(f), ": {error}")?;
             source = error.source();
         }
         Ok(())
+    }
+}
+
+struct OneLine<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for piece in text.split_inclusive(char::is_control) {
+            match piece.char_indices().next_back() {
+                Some((at, last)) if last.is_control() => {
+                    write!(self.0, "{}{}", &piece[..at], last.escape_default())?;
+                }
+                _ => self.0.write_str(piece)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_error_is_one_line_whatever_the_client_sent() {
+        let source = std::io::Error::other("no file \"x\r\n\u{1b}[2J\u{85}é\"");
+        let error = HttpError::new(StatusCode::NOT_FOUND)
+            .with_log_message("a\nb")
+            .with_source(source);
+        let expected = r#"HTTP 404: Not Found (a\nb): no file "x\r\n\u{1b}[2J\u{85}é""#;
+        assert_eq!(Chain(&error).to_string(), expected);
     }
 }

@@ -105,3 +105,22 @@ fn error_pages_are_the_handlers_or_else_the_applications() {
         r#""Not Found""#,
     );
 }
+
+#[test]
+fn an_informational_status_is_no_answer_but_a_500() {
+    let application =
+        || Application::new().get("/", async |_| Err(HttpError::new(StatusCode::CONTINUE))?);
+    check_page(&get(application, "/"), "500", "500: Internal Server Error");
+}
+
+#[test]
+fn that_another_client_left_does_not_make_half_an_answer_look_whole() {
+    // As `?` makes it of a write to a request that was kept, while this one is answered.
+    let application = || {
+        Application::new().get("/", async |http| {
+            http.write("half")?;
+            Err(Error::Closed)
+        })
+    };
+    check_page(&get(application, "/"), "500", "500: Internal Server Error");
+}

@@ -1,12 +1,14 @@
 //! The life of a request in a handler, step by step, and of several on one connection.
 
 use std::cell::RefCell;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use squall_web::{Application, Exchange, RequestHandler, Result, Route};
+use squall_web::{Application, Exchange, RequestHandler, Result, Route, StatusCode};
 
-use crate::server::{check, check_page, connect, get, post, read_answer};
+use crate::server::{check, check_page, connect, connect_twice, post, read_answer};
 
 /// Tells the order in which its methods run, in the answer and in what outlives it.
 struct Recorder {
@@ -175,11 +177,64 @@ fn a_panic_costs_one_request() {
             .get("/panic", async |_| panic!("a bug"))
             .get("/", async |http| http.write("alive"))
     };
-    let mut client = connect(application);
-    let mut ask = |target: &str| {
+    let (mut unlucky, mut other) = connect_twice(application);
+    let ask = |client: &mut TcpStream, target: &str| {
         write!(client, "GET {target} HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-        read_answer(&mut client)
+        read_answer(client)
     };
-    assert!(ask("/panic").starts_with("HTTP/1.1 500"));
-    assert!(get(application, "/").ends_with("alive"));
+    assert!(ask(&mut unlucky, "/panic").starts_with("HTTP/1.1 500"));
+    check(&ask(&mut unlucky, "/"), "200", &[], "alive");
+    check(&ask(&mut other, "/"), "200", &[], "alive");
+}
+
+#[test]
+fn an_upload_that_was_answered_half_way_is_not_received_further() {
+    struct Impatient;
+    impl RequestHandler for Impatient {
+        const STREAM_REQUEST_BODY: bool = true;
+        async fn data_received(&mut self, http: &Exchange, _: &[u8]) -> Result {
+            assert!(!http.is_finished());
+            http.set_status(StatusCode::FORBIDDEN)?;
+            http.write("enough")?;
+            http.finish();
+            Ok(())
+        }
+        async fn post(&mut self, _: &Exchange) -> Result {
+            panic!("the request was answered already")
+        }
+        fn on_finish(&mut self, _: &Exchange) {
+            FINISHED.store(true, Ordering::SeqCst);
+        }
+    }
+    static FINISHED: AtomicBool = AtomicBool::new(false);
+    let application = || Application::new().route("/", || Impatient);
+    let mut client = connect(application);
+    let head = "POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    write!(client, "{head}1\r\na\r\n1\r\nb\r\n0\r\n\r\n").unwrap();
+    check(&read_answer(&mut client), "403", &[], "enough");
+    // The connection ends, since nobody read the rest; with its end all has run.
+    let _ = client.read_to_end(&mut Vec::new());
+    assert!(FINISHED.load(Ordering::SeqCst));
+}
+
+#[test]
+fn rfc9112_8_incomplete_content_is_refused() {
+    let application = || {
+        Application::new()
+            .post("/", async |http| http.write("all is well"))
+            .add_route(
+                Route::async_fn("/streamed", async |http| {
+                    while http.chunk().await?.is_some() {}
+                    http.write("all is well")
+                })
+                .stream_request_body(),
+            )
+    };
+    for target in ["/", "/streamed"] {
+        let mut client = connect(application);
+        let head = format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\n");
+        client.write_all((head + "abc").as_bytes()).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        check_page(&read_answer(&mut client), "400", "400: Incomplete content");
+    }
 }

@@ -178,3 +178,29 @@ fn the_application_may_answer_unknown_paths_itself() {
         "no /nowhere",
     );
 }
+
+#[test]
+fn rfc9110_15_5_6_every_405_names_those_allowed() {
+    struct Delegating;
+    impl RequestHandler for Delegating {
+        async fn get(&mut self, http: &Exchange) -> Result {
+            self.put(http).await
+        }
+    }
+    let application = || Application::new().route("/", || Delegating);
+    let answer = get(application, "/");
+    check_page(&answer, "405", "405: Method Not Allowed");
+    let allow = "allow: get, head, options";
+    assert!(answer.to_lowercase().contains(allow), "{answer}");
+}
+
+#[test]
+fn an_unknown_path_is_not_found_whatever_the_handler_for_it_implements() {
+    let application = || Application::new().not_found(|| Hello);
+    check(&get(application, "/nowhere"), "404", &[], "Hello, World");
+    check_page(
+        &ask(application, "PUT /nowhere HTTP/1.1"),
+        "404",
+        "404: Not Found",
+    );
+}

@@ -79,3 +79,20 @@ fn a_status_without_content_has_no_content_type() {
     check(&answer, "204 No Content", &[], "");
     assert!(!answer.to_lowercase().contains("content-type"), "{answer}");
 }
+
+#[test]
+fn a_redirect_has_a_status_of_3xx() {
+    fn application() -> Application {
+        Application::new()
+            .get("/other", async |http| {
+                http.redirect_with(StatusCode::SEE_OTHER, "/")
+            })
+            .get("/wrong", async |http| {
+                http.redirect_with(StatusCode::OK, "/")
+            })
+    }
+    check(&get(application, "/other"), "303", &["Location: /"], "");
+    let answer = get(application, "/wrong");
+    check_page(&answer, "500", "500: Internal Server Error");
+    assert!(!answer.to_lowercase().contains("location"), "{answer}");
+}

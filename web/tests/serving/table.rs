@@ -1,6 +1,8 @@
 //! Mistakes in the table of routes stop the program, with words.
 
-use squall_web::{Application, Exchange, Pattern, RequestHandler, Result, Route, RouteError};
+use squall_web::{
+    Application, Exchange, Method, Pattern, RequestHandler, Result, Route, RouteError,
+};
 
 struct Hello;
 
@@ -41,4 +43,17 @@ fn a_second_function_for_a_method_stops_the_program() {
     let _ = Application::new()
         .get("/", async |_| Ok(()))
         .get("/", async |_| Ok(()));
+}
+
+#[test]
+fn a_handler_must_implement_the_methods_of_its_route() {
+    let route = |method| Route::handler("/", || Hello).methods([method]);
+    let error = Application::new().try_add_route(route(Method::PUT));
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "route `/` cannot answer PUT: its handler does not implement it"
+    );
+    for method in [Method::GET, Method::HEAD] {
+        Application::new().try_add_route(route(method)).unwrap();
+    }
 }
