@@ -285,6 +285,9 @@ impl Exchange {
     /// Lends a value of the layer above that stays with the exchange, and with its memory from one
     /// request to the next: what `f` finds may be from another request.
     ///
+    /// There is one slot, and it is the service's own: behind `squall-web` it holds that layer's
+    /// state, and a handler that puts something else there takes it away.
+    ///
     /// # Panics
     /// When `f` asks for the slot again.
     pub fn with_slot<T: Default + 'static, R>(&self, f: impl FnOnce(&mut T) -> R) -> R {

@@ -27,7 +27,10 @@ impl Pool {
     }
 
     /// Takes back an exchange that nobody else holds, and that has been reset.
-    pub(crate) fn give(&self, exchange: Rc<Inner>) {
+    pub(crate) fn give(&self, mut exchange: Rc<Inner>) {
+        if let Some(inner) = Rc::get_mut(&mut exchange) {
+            inner.forget_head();
+        }
         let mut spares = self.spares.borrow_mut();
         if spares.len() < SPARES_MAX {
             spares.push(exchange);

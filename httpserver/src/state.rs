@@ -46,11 +46,6 @@ pub(crate) struct Link {
 impl Inner {
     /// Back to how a new one is, but with memory. For the pool, when nobody else holds it.
     pub(crate) fn reset(&mut self) {
-        const HEAD_BYTES_KEPT: usize = 16 * 1024;
-        if self.head.capacity() > HEAD_BYTES_KEPT {
-            self.head = RequestHead::new();
-        }
-        self.head.clear();
         self.phase.set(Phase::Open);
         self.incoming.reset();
         self.response.get_mut().clear();
@@ -59,6 +54,15 @@ impl Inner {
         self.closers.take();
         self.upgrade.set(None);
         self.address.take();
+    }
+
+    /// Forgets the head, which the next decoding would do as well, before a wait in the pool.
+    pub(crate) fn forget_head(&mut self) {
+        const HEAD_BYTES_KEPT: usize = 16 * 1024;
+        if self.head.capacity() > HEAD_BYTES_KEPT {
+            self.head = RequestHead::new();
+        }
+        self.head.clear();
     }
 
     /// Whether the request has content to be read.

@@ -88,6 +88,11 @@ fn accept<H: WebSocketHandler>(
 ) -> Result {
     let offered: Vec<_> = handshake::subprotocols(http.head().headers()).collect();
     let chosen = handler.select_subprotocol(&offered);
+    // §4.2.2 5: a client fails the connection over a subprotocol that it has not offered.
+    if chosen.is_some_and(|chosen| !offered.contains(&chosen)) {
+        let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
+        return Err(error.with_log_message("a subprotocol was chosen that was not offered"))?;
+    }
     let subprotocol = chosen
         .map(HeaderValue::from_str)
         .transpose()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use squall_ioloop::Handle;
 use squall_web::{Application, HttpError, StatusCode};
 
-use crate::server::{check, check_page, connect_twice, get, post, read_answer};
+use crate::server::{check, check_page, connect_twice, eventually, get, post, read_answer};
 
 #[test]
 fn a_callback_may_answer_in_a_later_turn() {
@@ -53,7 +53,7 @@ fn one_request_may_answer_another() {
         .unwrap();
         read_answer(&mut telling)
     };
-    while !tell("GET /waiting").ends_with('1') {}
+    eventually(|| tell("GET /waiting").ends_with('1'));
     check(&tell("POST /tell?news=x"), "200", &[], "told");
     check(&read_answer(&mut waiting), "200", &[], "x");
 }
@@ -125,5 +125,5 @@ fn a_client_that_leaves_is_noticed() {
             .unwrap();
         read_answer(&mut staying)
     };
-    while !gone().ends_with('1') {}
+    eventually(|| gone().ends_with('1'));
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use squall_httpserver::HttpServer;
 use squall_ioloop::IoLoop;
@@ -51,6 +51,18 @@ pub(crate) fn raw(application: fn() -> Application, request: &str) -> String {
 /// process ends.
 pub(crate) fn connect(application: fn() -> Application) -> TcpStream {
     client_of(serve(application))
+}
+
+/// Asks until the answer is yes: for what another thread will have done soon.
+#[track_caller]
+pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "not even after ten seconds"
+        );
+    }
 }
 
 /// Two connections to the same application.
