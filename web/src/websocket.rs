@@ -91,7 +91,7 @@ fn accept<H: WebSocketHandler>(
     // §4.2.2 5: a client fails the connection over a subprotocol that it has not offered.
     if chosen.is_some_and(|chosen| !offered.contains(&chosen)) {
         let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
-        return Err(error.with_log_message("a subprotocol was chosen that was not offered"))?;
+        Err(error.with_log_message("a subprotocol was chosen that was not offered"))?;
     }
     let subprotocol = chosen
         .map(HeaderValue::from_str)
