@@ -36,6 +36,16 @@ pub enum Framing {
     UntilClose,
 }
 
+impl Framing {
+    /// Whether there may be octets to read: not for a message without content, nor for one whose
+    /// content is announced to be empty.
+    #[inline]
+    #[must_use]
+    pub fn has_content(self) -> bool {
+        !matches!(self, Self::None | Self::Length(0))
+    }
+}
+
 /// What a request's sender waits for before it sends the content (RFC 9110 §10.1.1).
 ///
 /// ```

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Waker;
 
-use squall_http1::{Framing, RequestHead};
+use squall_http1::RequestHead;
 use squall_iostream::{IoStream, StreamHandle};
 
 use crate::answer::Phase;
@@ -67,7 +67,7 @@ impl Inner {
 
     /// Whether the request has content to be read.
     pub(crate) fn has_content(&self) -> bool {
-        !matches!(self.head.framing(), Framing::None | Framing::Length(0))
+        self.head.framing().has_content()
     }
 
     pub(crate) fn add_closer(&self, closer: Closer) {

@@ -6,7 +6,6 @@
 use std::rc::Rc;
 
 use http::{HeaderValue, Method, StatusCode, header};
-use squall_http1::Framing;
 use squall_httpserver::DrainGuard;
 use squall_websocket::handshake::{self, Refusal};
 use squall_websocket::{
@@ -58,7 +57,7 @@ fn check(http: &Exchange) -> Result<String> {
         return Err(refused(Refusal::CrossOrigin).into());
     }
     // It would be taken for the first frames.
-    if !matches!(head.framing(), Framing::None | Framing::Length(0)) {
+    if head.framing().has_content() {
         return Err(HttpError::bad_request("A handshake has no content").into());
     }
     Ok(key.to_owned())

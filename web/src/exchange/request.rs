@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::StatusCode;
 use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
-use squall_http1::Framing;
 
 use super::Exchange;
 use crate::error::{Error, HttpError, Result};
@@ -177,7 +176,7 @@ impl Exchange {
 impl Exchange {
     /// Whether the request announces content. Most do not, and need not be asked for it.
     pub(crate) fn has_content(&self) -> bool {
-        self.head().framing() != Framing::None
+        self.head().framing().has_content()
     }
 
     /// The whole content of the request.
