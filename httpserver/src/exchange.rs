@@ -78,7 +78,7 @@ impl Exchange {
         *self
             .inner
             .address
-            .get_or_init(|| self.with_link(|link| link.stream.peer_addr()))
+            .get_or_init(|| self.with_link(|link| link.stream.peer_addr()?.inet()))
     }
 
     /// Waits until the peer is gone, or will send no more. An answer that nobody will read need not

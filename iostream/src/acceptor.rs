@@ -3,20 +3,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
 
-use crate::{IoStream, TcpTransport};
+use crate::{Address, IoStream, SocketTransport};
 
 pub(crate) struct Acceptor {
     /// `None` once closed.
     socket: RefCell<Option<mio::net::TcpListener>>,
     token: Cell<Option<Token>>,
-    handle_stream: Box<dyn Fn(IoStream, SocketAddr)>,
+    handle_stream: Box<dyn Fn(IoStream, Address)>,
     /// The end of the rest: one, however many connections come meanwhile.
     deadline: Cell<Option<Timeout>>,
     last_complaint: Cell<Option<Instant>>,
@@ -76,7 +75,7 @@ impl Acceptor {
     pub(crate) fn register(
         ioloop: &Handle,
         socket: mio::net::TcpListener,
-        handle_stream: Box<dyn Fn(IoStream, SocketAddr)>,
+        handle_stream: Box<dyn Fn(IoStream, Address)>,
     ) -> io::Result<Rc<Self>> {
         let acceptor = Rc::new(Self {
             socket: RefCell::new(Some(socket)),
@@ -104,24 +103,24 @@ impl Acceptor {
         }
     }
 
-    fn accept(&self) -> io::Result<Option<(mio::net::TcpStream, SocketAddr)>> {
+    fn accept(&self) -> io::Result<Option<(mio::net::TcpStream, Address)>> {
         let socket = self.socket.borrow();
         let Some(socket) = &*socket else {
             return Ok(None);
         };
         match socket.accept() {
-            Ok(accepted) => Ok(Some(accepted)),
+            Ok((socket, address)) => Ok(Some((socket, address.into()))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn hand_over(&self, ioloop: &Handle, socket: mio::net::TcpStream, address: SocketAddr) {
+    fn hand_over(&self, ioloop: &Handle, socket: mio::net::TcpStream, address: Address) {
         if cfg!(not(target_os = "linux")) {
             // A connection without it is slower, and no worse.
             let _ = socket.set_nodelay(true);
         }
-        match IoStream::new(ioloop, TcpTransport::new(socket)) {
+        match IoStream::new(ioloop, SocketTransport::from_nonblocking(socket)) {
             Ok(stream) => (self.handle_stream)(stream, address),
             Err(error) => self.complain(ioloop, &error),
         }

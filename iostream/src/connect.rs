@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use squall_ioloop::Handle;
 
-use crate::TcpTransport;
+use crate::SocketTransport;
 use crate::stream::IoStream;
 
 impl IoStream {
@@ -19,7 +19,7 @@ impl IoStream {
     pub async fn connect(ioloop: &Handle, address: SocketAddr) -> io::Result<Self> {
         let socket = mio::net::TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
-        let stream = Self::new(ioloop, TcpTransport::new(socket))?;
+        let stream = Self::new(ioloop, SocketTransport::from_nonblocking(socket))?;
         stream.connected().await?;
         Ok(stream)
     }

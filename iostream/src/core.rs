@@ -111,7 +111,7 @@ impl<T: Transport + ?Sized> Core<T> {
             Ok(0) => {}
             Ok(count) => {
                 self.budget.spend(*count);
-                if *count < buffer.len() && !self.is_peer_gone() {
+                if *count < buffer.len() && !self.is_peer_gone() && !self.transport.has_more() {
                     self.unset_ready(Ready::READABLE);
                 }
             }
@@ -150,7 +150,7 @@ impl<T: Transport + ?Sized> Core<T> {
     }
 
     pub(crate) fn unsent_len(&self) -> usize {
-        self.write_buffer.borrow().len()
+        self.write_buffer.borrow().len() + self.transport.unsent_len()
     }
 
     /// Sends until all is sent or the transport takes no more.
@@ -158,7 +158,7 @@ impl<T: Transport + ?Sized> Core<T> {
         if self.write_buffer.borrow().is_empty() {
             return;
         }
-        while self.ready.get().contains(Ready::WRITABLE) {
+        while self.is_writable() {
             let mut buffer = self.write_buffer.borrow_mut();
             let sent = buffer.send(&self.transport, &self.shared);
             let is_empty = buffer.is_empty();
@@ -182,6 +182,20 @@ impl<T: Transport + ?Sized> Core<T> {
         if let Some(token) = self.token.get() {
             self.is_flush_queued.set(true);
             self.ioloop.at_turn_end(token);
+        }
+    }
+
+    /// Sends what the transport itself holds, which is before all that is written.
+    fn flush_transport(&self) {
+        if self.transport.unsent_len() == 0 {
+            return;
+        }
+        match self.transport.flush() {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.unset_ready(Ready::WRITABLE);
+            }
+            Err(error) => self.close(StreamClosed::because(error)),
         }
     }
 
@@ -260,6 +274,24 @@ impl<T: Transport + ?Sized> Core<T> {
         }
     }
 
+    /// Takes the transport off the loop and away from the stream, which is closed then.
+    pub(crate) fn detach(&self) -> Option<Box<dyn Transport>> {
+        let detached = self.transport.detach()?;
+        if let Some(token) = self.token.take() {
+            // The descriptor stays open, and so does not leave the poller by itself.
+            let mut has_left = false;
+            detached.with_fd(&mut |fd| {
+                self.ioloop.deregister(token, Some(fd));
+                has_left = true;
+            });
+            if !has_left {
+                self.ioloop.deregister(token, None);
+            }
+        }
+        self.close(StreamClosed::ORDERLY);
+        Some(detached)
+    }
+
     fn is_peer_gone(&self) -> bool {
         self.ready
             .get()
@@ -301,6 +333,7 @@ impl<T: Transport + ?Sized> Source for Core<T> {
         }
         self.set_ready(ready);
         if ready.contains(Ready::WRITABLE) {
+            self.flush_transport();
             self.flush();
             self.writers.wake();
         }

@@ -12,7 +12,7 @@
 //!        lent to the reader's closure              and at the end of the turn
 //!                   |                                    |
 //!                   +------------- Transport ------------+
-//!                        TCP, in-memory, yours
+//!                        TCP, Unix, in-memory, yours
 //! ```
 //!
 //! A stream that is idle owns no buffer: input is read into a buffer that belongs to the loop, and
@@ -54,6 +54,7 @@
 #![forbid(unsafe_code)]
 
 mod acceptor;
+mod address;
 mod budget;
 mod connect;
 mod core;
@@ -65,13 +66,16 @@ mod random;
 mod read;
 mod read_buffer;
 mod shared;
+mod socket;
 mod stream;
 mod transport;
 mod waiter;
 mod write_buffer;
 
+pub use address::{Address, UnixAddress};
 pub use error::{StreamClosed, StreamError};
 pub use listener::{ListenerOptions, Listening, TcpListener};
 pub use read::Step;
+pub use socket::SocketTransport;
 pub use stream::{IoStream, StreamHandle};
-pub use transport::{TcpTransport, Transport};
+pub use transport::Transport;

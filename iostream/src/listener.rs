@@ -8,8 +8,8 @@ use std::rc::{Rc, Weak};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use squall_ioloop::Handle;
 
-use crate::IoStream;
 use crate::acceptor::Acceptor;
+use crate::{Address, IoStream};
 
 /// Settings of a listening socket.
 ///
@@ -129,7 +129,7 @@ impl TcpListener {
     pub fn accept_with(
         self,
         ioloop: &Handle,
-        handle_stream: impl Fn(IoStream, SocketAddr) + 'static,
+        handle_stream: impl Fn(IoStream, Address) + 'static,
     ) -> io::Result<Listening> {
         let address = self.local_addr()?;
         let acceptor = Acceptor::register(ioloop, self.socket, Box::new(handle_stream))?;

@@ -289,9 +289,33 @@ impl Transport for MemoryTransport {
         self.send(Parcel::Gone);
     }
 
-    fn attach(&self, _: &Handle, token: Token) -> io::Result<()> {
+    fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {
         self.input.reader.set(Some(token));
         self.output.writer.set(Some(token));
+        // There is input already if it was attached before.
+        if self.input.is_sender_gone.get() || self.input.has_ended.get() {
+            ioloop.ready_again(token, Ready::READABLE | Ready::READ_CLOSED);
+        } else if !self.input.arrived.borrow().is_empty() {
+            ioloop.ready_again(token, Ready::READABLE);
+        }
         Ok(())
+    }
+
+    fn detach(&self) -> Option<Box<dyn Transport>> {
+        if self.is_closed.replace(true) {
+            return None;
+        }
+        self.input.reader.set(None);
+        self.output.writer.set(None);
+        Some(Box::new(Self {
+            ioloop: self.ioloop.clone(),
+            options: self.options.clone(),
+            input: self.input.clone(),
+            output: self.output.clone(),
+            read: self.read.clone(),
+            written: self.written.clone(),
+            has_shut_down: self.has_shut_down.clone(),
+            is_closed: Cell::new(false),
+        }))
     }
 }

@@ -4,7 +4,6 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::task::Poll;
@@ -16,7 +15,7 @@ use squall_ioloop::Handle;
 use crate::core::Core;
 use crate::read_buffer::ReadBuffer;
 use crate::waiter::{Closer, Place};
-use crate::{StreamClosed, StreamError, TcpTransport, Transport};
+use crate::{Address, SocketTransport, StreamClosed, StreamError, Transport};
 
 /// A buffered, non-blocking stream of bytes: Tornado's `IOStream`.
 ///
@@ -103,7 +102,7 @@ impl IoStream {
     /// # Errors
     /// What the system says when the socket is made non-blocking or put on the loop.
     pub fn from_tcp(ioloop: &Handle, socket: std::net::TcpStream) -> io::Result<Self> {
-        Self::new(ioloop, TcpTransport::try_from(socket)?)
+        Self::new(ioloop, SocketTransport::try_from(socket)?)
     }
 
     /// A handle to write to this stream from elsewhere.
@@ -114,6 +113,22 @@ impl IoStream {
     /// How many bytes were read and not yet used.
     pub fn unread_len(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// Takes the stream apart: its transport, off the loop, and what was read and not yet used.
+    /// With both, [`Self::new`] makes a stream on another loop, or TLS one of its own.
+    ///
+    /// # Errors
+    /// The stream itself when something is unsent (await [`drained(0)`](StreamHandle::drained)
+    /// before), when it is closed, or when its transport cannot be moved.
+    pub fn into_parts(mut self) -> Result<(Box<dyn Transport>, Vec<u8>), Self> {
+        if self.unsent_len() > 0 || self.is_closed() {
+            return Err(self);
+        }
+        match self.core().detach() {
+            Some(transport) => Ok((transport, self.buffer.take())),
+            None => Err(self),
+        }
     }
 }
 
@@ -283,13 +298,13 @@ impl StreamHandle {
         &self.core.ioloop
     }
 
-    /// The peer's address, if it has one of the Internet. A system call.
-    pub fn peer_addr(&self) -> Option<SocketAddr> {
+    /// The peer's address, if it has one. A system call.
+    pub fn peer_addr(&self) -> Option<Address> {
         self.core.transport.peer_addr()
     }
 
-    /// Our end's address, if it has one of the Internet. A system call.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
+    /// Our end's address, if it has one. A system call.
+    pub fn local_addr(&self) -> Option<Address> {
         self.core.transport.local_addr()
     }
 

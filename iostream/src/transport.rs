@@ -1,12 +1,12 @@
-//! The seam between a stream and what carries its bytes.
+//! The seam between a stream and what carries its bytes. Sockets are in `socket.rs`, a pair in
+//! memory in `memory.rs`.
 
-use std::cell::RefCell;
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 
-use socket2::SockRef;
 use squall_ioloop::{Handle, Token};
+
+use crate::Address;
 
 /// What carries a stream's bytes: non-blocking, edge-triggered.
 ///
@@ -53,11 +53,18 @@ use squall_ioloop::{Handle, Token};
 /// ```
 pub trait Transport: 'static {
     /// Reads into `buffer`. 0 is the end of the stream. A read that does not fill the buffer
-    /// promises that nothing is left until the transport is ready again.
+    /// promises that nothing is left until the transport is ready again, unless
+    /// [`Self::has_more`] says otherwise.
     ///
     /// # Errors
     /// `WouldBlock` when there is nothing yet; any other error ends the stream.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Whether another read is worth its call though the last one was short: for a transport over
+    /// another one, which turns what it reads into less.
+    fn has_more(&self) -> bool {
+        false
+    }
 
     /// Writes some of `bytes`. A write that takes less than all promises that no more will go
     /// until the transport is ready again.
@@ -88,6 +95,21 @@ pub trait Transport: 'static {
         Ok(total)
     }
 
+    /// How many bytes it holds that it took from a write and has not sent. They count as unsent
+    /// of the stream.
+    fn unsent_len(&self) -> usize {
+        0
+    }
+
+    /// Sends what it holds, see [`Self::unsent_len`]. The stream calls it when the transport is
+    /// writable again.
+    ///
+    /// # Errors
+    /// `WouldBlock` when not all went; any other error ends the stream.
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Says to the peer that no more will come.
     ///
     /// # Errors
@@ -116,109 +138,78 @@ pub trait Transport: 'static {
         None
     }
 
-    /// Who is at the other end, if that is an address of the Internet.
-    fn peer_addr(&self) -> Option<SocketAddr> {
+    /// Who is at the other end, if it has an address.
+    fn peer_addr(&self) -> Option<Address> {
         None
     }
 
     /// Our own end's address.
-    fn local_addr(&self) -> Option<SocketAddr> {
+    fn local_addr(&self) -> Option<Address> {
+        None
+    }
+
+    /// Moves what carries the bytes out, and leaves this one closed without closing that: to put
+    /// TLS around it, or to take it to another loop. It is not on a poller then. `None` from a
+    /// transport that cannot be moved, and from one that is closed.
+    fn detach(&self) -> Option<Box<dyn Transport>> {
         None
     }
 }
 
-/// A TCP connection.
-///
-/// ```
-/// use squall_ioloop::IoLoop;
-/// use squall_iostream::{IoStream, TcpTransport};
-///
-/// let ioloop = IoLoop::new()?;
-/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-/// let socket = std::net::TcpStream::connect(listener.local_addr()?)?;
-/// let stream = IoStream::new(&ioloop, TcpTransport::try_from(socket)?)?;
-/// assert_eq!(stream.peer_addr(), Some(listener.local_addr()?));
-/// # std::io::Result::Ok(())
-/// ```
-pub struct TcpTransport {
-    /// `None` once closed.
-    socket: RefCell<Option<mio::net::TcpStream>>,
-}
-
-impl TcpTransport {
-    pub(crate) fn new(socket: mio::net::TcpStream) -> Self {
-        Self {
-            socket: RefCell::new(Some(socket)),
-        }
-    }
-
-    fn with<R>(&self, mut f: impl FnMut(&mio::net::TcpStream) -> io::Result<R>) -> io::Result<R> {
-        match &*self.socket.borrow() {
-            Some(socket) => retry_interrupted(|| f(socket)),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-}
-
-/// A blocking socket of the standard library, made non-blocking.
-impl TryFrom<std::net::TcpStream> for TcpTransport {
-    type Error = io::Error;
-
-    fn try_from(socket: std::net::TcpStream) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self::new(mio::net::TcpStream::from_std(socket)))
-    }
-}
-
-impl Transport for TcpTransport {
+impl Transport for Box<dyn Transport> {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.with(|mut socket| socket.read(buffer))
+        (**self).read(buffer)
+    }
+
+    fn has_more(&self) -> bool {
+        (**self).has_more()
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.with(|mut socket| socket.write(bytes))
+        (**self).write(bytes)
     }
 
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        // Not `writev`: a program that is not Rust's own may have SIGPIPE at its deadly default.
-        self.with(|socket| {
-            SockRef::from(socket).send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL)
-        })
+        (**self).write_vectored(pieces)
+    }
+
+    fn unsent_len(&self) -> usize {
+        (**self).unsent_len()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        (**self).flush()
     }
 
     fn shutdown_write(&self) -> io::Result<()> {
-        self.with(|socket| socket.shutdown(Shutdown::Write))
+        (**self).shutdown_write()
     }
 
     fn close(&self) {
-        let socket = self.socket.take();
-        drop(socket);
+        (**self).close();
+    }
+
+    fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {
+        (**self).attach(ioloop, token)
     }
 
     fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
-        if let Some(socket) = &*self.socket.borrow() {
-            f(socket.as_fd());
-        }
+        (**self).with_fd(f);
     }
 
     fn take_error(&self) -> Option<io::Error> {
-        self.with(mio::net::TcpStream::take_error).ok().flatten()
+        (**self).take_error()
     }
 
-    fn peer_addr(&self) -> Option<SocketAddr> {
-        self.with(mio::net::TcpStream::peer_addr).ok()
+    fn peer_addr(&self) -> Option<Address> {
+        (**self).peer_addr()
     }
 
-    fn local_addr(&self) -> Option<SocketAddr> {
-        self.with(mio::net::TcpStream::local_addr).ok()
+    fn local_addr(&self) -> Option<Address> {
+        (**self).local_addr()
     }
-}
 
-fn retry_interrupted<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
+    fn detach(&self) -> Option<Box<dyn Transport>> {
+        (**self).detach()
     }
 }

@@ -131,7 +131,7 @@ fn over_tcp() {
     for _ in 0..3 {
         let asking = async {
             let stream = IoStream::connect(&ioloop, address).await.unwrap();
-            assert_eq!(stream.peer_addr(), Some(address));
+            assert_eq!(stream.peer_addr(), Some(address.into()));
             ask(stream).await.unwrap();
             answered.read_bytes(1).await.unwrap();
         };

@@ -303,7 +303,7 @@ impl WebSocket {
 
     /// The peer's address, if it has one of the Internet. A system call.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.shared.stream.peer_addr()
+        self.shared.stream.peer_addr()?.inet()
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -1,0 +1,124 @@
+//! The socket as a transport: TCP and Unix alike, for the calls are the same.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice, Read};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use socket2::Socket;
+
+use crate::{Address, Transport};
+
+/// A connected stream socket: TCP or Unix.
+///
+/// ```
+/// use squall_ioloop::IoLoop;
+/// use squall_iostream::{Address, IoStream, SocketTransport};
+///
+/// let ioloop = IoLoop::new()?;
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let socket = std::net::TcpStream::connect(listener.local_addr()?)?;
+/// let stream = IoStream::new(&ioloop, SocketTransport::try_from(socket)?)?;
+/// assert_eq!(stream.peer_addr(), Some(Address::Inet(listener.local_addr()?)));
+///
+/// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
+/// let stream = IoStream::new(&ioloop, SocketTransport::try_from(ours)?)?;
+/// assert!(matches!(stream.peer_addr(), Some(Address::Unix(_))));
+/// # std::io::Result::Ok(())
+/// ```
+pub struct SocketTransport {
+    /// `None` once closed.
+    socket: RefCell<Option<Socket>>,
+}
+
+impl SocketTransport {
+    /// Takes a socket over that is non-blocking already, connected or connecting.
+    pub(crate) fn from_nonblocking(socket: impl Into<OwnedFd>) -> Self {
+        Self {
+            socket: RefCell::new(Some(Socket::from(socket.into()))),
+        }
+    }
+
+    fn with<R>(&self, mut f: impl FnMut(&Socket) -> io::Result<R>) -> io::Result<R> {
+        match &*self.socket.borrow() {
+            Some(socket) => retry_interrupted(|| f(socket)),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+/// A blocking socket of the standard library, made non-blocking.
+impl TryFrom<std::net::TcpStream> for SocketTransport {
+    type Error = io::Error;
+
+    fn try_from(socket: std::net::TcpStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self::from_nonblocking(socket))
+    }
+}
+
+/// A blocking socket of the standard library, made non-blocking.
+impl TryFrom<std::os::unix::net::UnixStream> for SocketTransport {
+    type Error = io::Error;
+
+    fn try_from(socket: std::os::unix::net::UnixStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self::from_nonblocking(socket))
+    }
+}
+
+impl Transport for SocketTransport {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.with(|mut socket| socket.read(buffer))
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        // Not `write`: a program that is not Rust's own may have SIGPIPE at its deadly default.
+        self.with(|socket| socket.send_with_flags(bytes, libc::MSG_NOSIGNAL))
+    }
+
+    fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.with(|socket| socket.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL))
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.with(|socket| socket.shutdown(Shutdown::Write))
+    }
+
+    fn close(&self) {
+        let socket = self.socket.take();
+        drop(socket);
+    }
+
+    fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        if let Some(socket) = &*self.socket.borrow() {
+            f(socket.as_fd());
+        }
+    }
+
+    fn take_error(&self) -> Option<io::Error> {
+        self.with(Socket::take_error).ok().flatten()
+    }
+
+    fn peer_addr(&self) -> Option<Address> {
+        self.with(Socket::peer_addr).ok().map(Address::from)
+    }
+
+    fn local_addr(&self) -> Option<Address> {
+        self.with(Socket::local_addr).ok().map(Address::from)
+    }
+
+    fn detach(&self) -> Option<Box<dyn Transport>> {
+        let socket = self.socket.take()?;
+        Some(Box::new(Self::from_nonblocking(socket)))
+    }
+}
+
+fn retry_interrupted<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
