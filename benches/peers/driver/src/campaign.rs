@@ -1,10 +1,11 @@
-//! The order of things: for each scenario its rounds, in each round every server once, the floor
-//! first and the others rotated, so that no one always follows the same neighbour.
+//! The order of things: for each scenario its rounds; in each round all servers are up and take short
+//! turns, many of them and in changing order, so that what the machine does to one it does to all.
 
 use std::io;
+use std::path::Path;
 
 use crate::arguments::Arguments;
-use crate::measure::measure;
+use crate::measure::{Runner, Sample, count, slices};
 use crate::results::Results;
 use crate::scenarios::{Measures, Scenario};
 use crate::servers::Server;
@@ -31,21 +32,14 @@ pub(crate) fn run(
             );
             continue;
         }
-        for round in 0..rounds(arguments, scenario) {
-            eprintln!("{}, round {}", scenario.name, round + 1);
-            for server in in_turn(servers, round) {
-                let Some(binary) = server.binary(scenario.needs) else {
-                    continue;
-                };
-                if results.has_failed(scenario.name, server.name) {
-                    continue;
-                }
-                match measure(arguments, tracer, scenario, binary) {
-                    Ok(sample) => results.add(scenario.name, server.name, round, sample),
-                    Err(error) => {
-                        println!("failed: {} in {}: {error}", server.name, scenario.name);
-                        results.add_failure(scenario.name, server.name);
-                    }
+        match scenario.measures {
+            Measures::Speed => race(arguments, scenario, servers, &mut results)?,
+            // Calls and bytes are counted, and hardly vary: once is enough, one after the other.
+            Measures::SystemCalls | Measures::Memory => {
+                eprintln!("{}", scenario.name);
+                for (server, binary) in starters(servers, scenario) {
+                    let sample = count(arguments, tracer, scenario, binary);
+                    note(&mut results, scenario, server, 0, sample);
                 }
             }
         }
@@ -53,16 +47,65 @@ pub(crate) fn run(
     Ok(results)
 }
 
-/// Memory and system calls hardly vary: once is enough.
-fn rounds(arguments: &Arguments, scenario: &Scenario) -> u32 {
-    match scenario.measures {
-        Measures::Speed => arguments.rounds,
-        Measures::SystemCalls | Measures::Memory => 1,
+/// The rounds of one speed scenario. A server that failed in one is left out of the next.
+fn race(
+    arguments: &Arguments,
+    scenario: &Scenario,
+    servers: &[Server],
+    results: &mut Results,
+) -> io::Result<()> {
+    for round in 0..arguments.rounds {
+        eprintln!("{}, round {}", scenario.name, round + 1);
+        let mut runners = Vec::new();
+        for (server, binary) in starters(servers, scenario) {
+            if results.has_failed(scenario.name, server) {
+                continue;
+            }
+            match Runner::start(arguments, scenario, binary) {
+                Ok(runner) => runners.push((server, runner)),
+                Err(error) => note(results, scenario, server, round, Err(error)),
+            }
+        }
+        for _ in 0..slices(arguments) {
+            // There and back again, so that a drift of the machine is the same for all.
+            runners.reverse();
+            runners.retain_mut(|(server, runner)| match runner.run() {
+                Ok(()) => true,
+                Err(error) => {
+                    note(results, scenario, server, round, Err(error));
+                    false
+                }
+            });
+        }
+        for (server, runner) in runners {
+            let sample = Sample::Speed(runner.finish());
+            note(results, scenario, server, round, Ok(sample));
+        }
     }
+    Ok(())
 }
 
-fn in_turn(servers: &[Server], round: u32) -> impl Iterator<Item = &Server> {
-    let (floor, others) = servers.split_at(servers.len().min(1));
-    let start = round as usize % others.len().max(1);
-    floor.iter().chain(&others[start..]).chain(&others[..start])
+/// The servers that can take part, with their binaries.
+fn starters<'a>(
+    servers: &'a [Server],
+    scenario: &'a Scenario,
+) -> impl Iterator<Item = (&'static str, &'a Path)> {
+    let can = |server: &'a Server| Some((server.name, server.binary(scenario.needs)?));
+    servers.iter().filter_map(can)
+}
+
+fn note(
+    results: &mut Results,
+    scenario: &Scenario,
+    server: &'static str,
+    round: u32,
+    sample: io::Result<Sample>,
+) {
+    match sample {
+        Ok(sample) => results.add(scenario.name, server, round, sample),
+        Err(error) => {
+            println!("failed: {server} in {}: {error}", scenario.name);
+            results.add_failure(scenario.name, server);
+        }
+    }
 }

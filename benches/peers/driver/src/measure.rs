@@ -1,4 +1,4 @@
-//! One measurement: one server, one load, one window.
+//! One measurement: one server, one load, windows of time or a count.
 //!
 //! The clocks are read while nothing is in flight: after the generator's `ready`, and after its
 //! results, which it prints when the last answer is in. So what lies between belongs to exactly
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::arguments::Arguments;
-use crate::meter::{Core, Processor, anonymous_bytes};
+use crate::meter::{Processor, anonymous_bytes};
 use crate::process::{Load, Server};
 use crate::scenarios::{IDLE_CONNECTIONS, Measures, Scenario};
 use crate::tracer::Tracer;
@@ -22,9 +22,21 @@ const FINISH_MAX: Duration = Duration::from_secs(15);
 /// After the last connection, for a server to come to rest.
 const REST: Duration = Duration::from_millis(300);
 
+/// The turn of one server in a round: short, so that what disturbs the machine for a second does not
+/// fall on one server alone; long beside the moment that caches take to fill.
+pub(crate) const SLICE: Duration = Duration::from_millis(100);
+
+/// How often a slice is tried, if it was disturbed.
 const ATTEMPTS: u32 = 3;
-/// Share of a window; on a quiet machine it stays below.
+/// Share of a slice; on a quiet machine it stays below.
 const DISTURBED_MAX: f64 = 0.05;
+
+/// How many turns each server has in a round.
+pub(crate) fn slices(arguments: &Arguments) -> u32 {
+    (arguments.window.as_secs_f64() / SLICE.as_secs_f64())
+        .ceil()
+        .max(1.0) as u32
+}
 
 /// What one window told.
 #[derive(Clone, Copy, Debug)]
@@ -37,18 +49,8 @@ pub(crate) enum Sample {
     Memory(f64),
 }
 
-impl Sample {
-    /// Calls and bytes are counted, and do not mind who else is running.
-    fn disturbed(&self) -> f64 {
-        match self {
-            Self::Speed(speed) => speed.disturbed,
-            Self::SystemCalls(_) | Self::Memory(_) => 0.0,
-        }
-    }
-}
-
 /// Throughput and its price.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Speed {
     pub(crate) answers: f64,
     pub(crate) seconds: f64,
@@ -56,7 +58,7 @@ pub(crate) struct Speed {
     pub(crate) processor: Processor,
     /// Of the generator: near 1 beside a server below 1, the generator was the bottleneck.
     pub(crate) load_busy: f64,
-    /// Share of the window that other processes took from either side.
+    /// Share of the window that either side could have run and something else did.
     pub(crate) disturbed: f64,
 }
 
@@ -75,29 +77,78 @@ impl Speed {
     }
 }
 
-/// Measures, and again if other processes took more than a small share of the window: of a few
-/// attempts the least disturbed counts.
-pub(crate) fn measure(
-    arguments: &Arguments,
-    tracer: Option<Tracer>,
-    scenario: &Scenario,
-    binary: &Path,
-) -> io::Result<Sample> {
-    let mut best = attempt(arguments, tracer, scenario, binary)?;
-    for _ in 1..ATTEMPTS {
-        if best.disturbed() <= DISTURBED_MAX {
-            break;
-        }
-        let again = attempt(arguments, tracer, scenario, binary)?;
-        if again.disturbed() < best.disturbed() {
-            best = again;
-        }
-    }
-    Ok(best)
+/// A server and its load, both warm, which run when it is their turn. They live no longer than this.
+pub(crate) struct Runner {
+    load: Load,
+    server: Server,
+    slices: Vec<Speed>,
 }
 
-/// Runs one server under one load. The server lives no longer than this.
-fn attempt(
+impl Runner {
+    /// Starts both, and waits until the generator has warmed up.
+    pub(crate) fn start(
+        arguments: &Arguments,
+        scenario: &Scenario,
+        binary: &Path,
+    ) -> io::Result<Self> {
+        let server = Server::start(binary, arguments.core_server)?;
+        server.greet()?;
+        let load = start_load(arguments, scenario, server.port)?;
+        Ok(Self {
+            load,
+            server,
+            slices: Vec::new(),
+        })
+    }
+
+    /// One turn; again if other processes took more than a small share of it, and of a few the
+    /// least disturbed counts.
+    pub(crate) fn run(&mut self) -> io::Result<()> {
+        let mut best = self.slice()?;
+        for _ in 1..ATTEMPTS {
+            if best.disturbed <= DISTURBED_MAX {
+                break;
+            }
+            let again = self.slice()?;
+            if again.disturbed < best.disturbed {
+                best = again;
+            }
+        }
+        self.slices.push(best);
+        Ok(())
+    }
+
+    /// All turns together.
+    pub(crate) fn finish(self) -> Speed {
+        let mut all = Speed::default();
+        for slice in &self.slices {
+            all.answers += slice.answers;
+            all.seconds += slice.seconds;
+            all.processor.add(&slice.processor);
+            all.load_busy += slice.load_busy * slice.seconds;
+            all.disturbed += slice.disturbed * slice.seconds;
+        }
+        all.load_busy /= all.seconds;
+        all.disturbed /= all.seconds;
+        all
+    }
+
+    fn slice(&mut self) -> io::Result<Speed> {
+        let before = Processor::read(self.server.id())?;
+        let window = window(&mut self.load)?;
+        let processor = Processor::read(self.server.id())?.since(&before);
+        Ok(Speed {
+            answers: window.answers,
+            seconds: window.seconds,
+            processor,
+            load_busy: window.load_cpu / window.seconds,
+            disturbed: (processor.waiting + window.load_wait) / window.seconds,
+        })
+    }
+}
+
+/// Counts system calls or bytes of one server under one load.
+pub(crate) fn count(
     arguments: &Arguments,
     tracer: Option<Tracer>,
     scenario: &Scenario,
@@ -107,53 +158,34 @@ fn attempt(
     server.greet()?;
     let memory_before = anonymous_bytes(server.id())?;
     let mut load = start_load(arguments, scenario, server.port)?;
-    load.line(OPEN_MAX + arguments.warmup)?;
-    match scenario.measures {
-        Measures::Speed => speed(arguments, &server, &mut load).map(Sample::Speed),
-        Measures::SystemCalls => {
-            let tracer = tracer.ok_or_else(|| io::Error::other("no perf and no strace here"))?;
-            let attached = tracer.attach(server.id(), arguments.core_load)?;
-            let answers = window(arguments, &mut load)?.answers;
-            let calls = attached.finish()?;
-            Ok(Sample::SystemCalls(calls as f64 / answers))
-        }
-        Measures::Memory => {
-            thread::sleep(REST);
-            let grown = anonymous_bytes(server.id())?.saturating_sub(memory_before);
-            Ok(Sample::Memory(grown as f64 / IDLE_CONNECTIONS as f64))
-        }
+    if scenario.measures == Measures::Memory {
+        thread::sleep(REST);
+        let grown = anonymous_bytes(server.id())?.saturating_sub(memory_before);
+        return Ok(Sample::Memory(grown as f64 / IDLE_CONNECTIONS as f64));
     }
+    let tracer = tracer.ok_or_else(|| io::Error::other("no perf and no strace here"))?;
+    let attached = tracer.attach(server.id(), arguments.core_load)?;
+    let mut answers = 0.0;
+    for _ in 0..slices(arguments) {
+        answers += window(&mut load)?.answers;
+    }
+    let calls = attached.finish()?;
+    Ok(Sample::SystemCalls(calls as f64 / answers))
 }
 
+/// Starts the generator and waits until it is warm and quiet.
 fn start_load(arguments: &Arguments, scenario: &Scenario, port: u16) -> io::Result<Load> {
     let folder = std::env::current_exe()?;
     let binary = folder.with_file_name("load");
     let mut words = vec![port.to_string()];
     words.extend(scenario.load.split_whitespace().map(str::to_owned));
-    let times = [
-        ("--warmup", arguments.warmup),
-        ("--seconds", arguments.window),
-    ];
+    let times = [("--warmup", arguments.warmup), ("--seconds", SLICE)];
     for (name, time) in times {
         words.extend([name.to_owned(), time.as_secs_f64().to_string()]);
     }
-    Load::start(&binary, arguments.core_load, &words)
-}
-
-fn speed(arguments: &Arguments, server: &Server, load: &mut Load) -> io::Result<Speed> {
-    let core_before = Core::read(arguments.core_server)?;
-    let before = Processor::read(server.id())?;
-    let window = window(arguments, load)?;
-    let processor = Processor::read(server.id())?.since(&before);
-    let core = Core::read(arguments.core_server)?;
-    let others = core.taken_by_others(&core_before, processor.seconds);
-    Ok(Speed {
-        answers: window.answers,
-        seconds: window.seconds,
-        processor,
-        load_busy: window.load_cpu / window.seconds,
-        disturbed: others + window.load_wait / window.seconds,
-    })
+    let mut load = Load::start(&binary, arguments.core_load, &words)?;
+    load.line(OPEN_MAX + arguments.warmup)?;
+    Ok(load)
 }
 
 /// What the generator tells of a window.
@@ -165,9 +197,9 @@ struct Window {
 }
 
 /// Lets the generator run.
-fn window(arguments: &Arguments, load: &mut Load) -> io::Result<Window> {
+fn window(load: &mut Load) -> io::Result<Window> {
     load.go()?;
-    let line = load.line(arguments.window + FINISH_MAX)?;
+    let line = load.line(SLICE + FINISH_MAX)?;
     let value = |name: &str| -> io::Result<f64> {
         line.split_whitespace()
             .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())

@@ -10,7 +10,7 @@
 //!   (keep-alive, pipelined,  (Connection:
 //!    WebSocket, broadcast)    close)
 //!        └─────────┬──────────┘
-//!                stage: "ready" / "go", one line of results
+//!                stage: "ready"; for each "go" a line of results
 //! ```
 //!
 //! A wrong status, a byte that differs or a server that falls silent ends the run with status 1.
@@ -31,7 +31,7 @@ use arguments::{Arguments, Mode};
 use closed_loop::ClosedLoop;
 use one_shot::OneShot;
 use plan::Plan;
-use stage::{Failure, Stage};
+use stage::Failure;
 
 /// What one window did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,9 +63,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = Plan::new(arguments);
     if arguments.mode == Mode::Close {
         let mut load = OneShot::new(arguments, &plan)?;
-        Stage::perform(arguments, |window| load.run(window))
+        stage::perform(arguments, |window| load.run(window))
     } else {
         let mut load = ClosedLoop::new(arguments, &plan)?;
-        Stage::perform(arguments, |window| load.run(window))
+        stage::perform(arguments, |window| load.run(window))
     }
 }

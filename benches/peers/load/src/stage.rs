@@ -1,11 +1,11 @@
 //! The generator's side of the conversation with the driver, and what can go wrong.
 //!
-//! Controlled, it says `ready` once warm and quiet and waits for a line, so that the driver can
-//! read the server's clocks with no request in flight; after the results it holds its connections
-//! until the next line. A closed standard input counts as a line: nothing outlives its driver.
+//! Controlled, it says `ready` once warm and quiet. For each line that it is sent it runs one window
+//! and prints its results, and is quiet in between, so that the driver can read the server's clocks
+//! with no request in flight. It ends with its standard input: nothing outlives its driver.
 
 use std::fmt;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::time::Duration;
 
 use crate::Count;
@@ -43,60 +43,40 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The conversation; silent but for the results when not controlled.
-pub(crate) struct Stage {
-    controlled: bool,
-    before: Schedule,
+/// Warm-up and one window; or, controlled, `ready` and a window for each line.
+pub(crate) fn perform(
+    arguments: &Arguments,
+    mut run: impl FnMut(Duration) -> Result<Count, Failure>,
+) -> Result<(), Failure> {
+    run(arguments.warmup)?;
+    if !arguments.controlled {
+        return window(arguments, &mut run);
+    }
+    println!("ready");
+    for line in io::stdin().lock().lines() {
+        line?;
+        window(arguments, &mut run)?;
+    }
+    Ok(())
 }
 
-impl Stage {
-    /// Warm-up, `ready`, window, results, in this order.
-    pub(crate) fn perform(
-        arguments: &Arguments,
-        mut run: impl FnMut(Duration) -> Result<Count, Failure>,
-    ) -> Result<(), Failure> {
-        let mut stage = Self {
-            controlled: arguments.controlled,
-            before: Schedule::default(),
-        };
-        run(arguments.warmup)?;
-        stage.ready()?;
-        let count = run(arguments.window)?;
-        stage.finish(count)
-    }
-
-    /// Every connection is open and quiet: the window may begin.
-    fn ready(&mut self) -> Result<(), Failure> {
-        if self.controlled {
-            println!("ready");
-            self.wait_for_line()?;
-        }
-        self.before = Schedule::read();
-        Ok(())
-    }
-
-    /// Prints what the window did.
-    fn finish(&self, count: Count) -> Result<(), Failure> {
-        let now = Schedule::read();
-        println!(
-            "answers={} seconds={:.6} rate={:.0} load_cpu_seconds={:.6} load_wait_seconds={:.6}",
-            count.answers,
-            count.elapsed.as_secs_f64(),
-            count.answers as f64 / count.elapsed.as_secs_f64().max(1e-9),
-            now.running - self.before.running,
-            now.waiting - self.before.waiting,
-        );
-        if self.controlled {
-            self.wait_for_line()?;
-        }
-        Ok(())
-    }
-
-    fn wait_for_line(&self) -> Result<(), Failure> {
-        io::stdout().flush()?;
-        io::stdin().lock().read_line(&mut String::new())?;
-        Ok(())
-    }
+/// Runs one window and prints what it did.
+fn window(
+    arguments: &Arguments,
+    run: &mut impl FnMut(Duration) -> Result<Count, Failure>,
+) -> Result<(), Failure> {
+    let before = Schedule::read();
+    let count = run(arguments.window)?;
+    let now = Schedule::read();
+    println!(
+        "answers={} seconds={:.6} rate={:.0} load_cpu_seconds={:.6} load_wait_seconds={:.6}",
+        count.answers,
+        count.elapsed.as_secs_f64(),
+        count.answers as f64 / count.elapsed.as_secs_f64().max(1e-9),
+        now.running - before.running,
+        now.waiting - before.waiting,
+    );
+    Ok(())
 }
 
 /// Seconds this thread has spent on a processor and waiting for one; 0 where the kernel does not
