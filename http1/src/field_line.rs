@@ -23,6 +23,10 @@ pub(crate) enum FieldLine {
 /// Reads the line that begins at `start`. Spans are ranges of `input`.
 #[inline]
 pub(crate) fn read(input: &[u8], start: usize) -> Result<FieldLine, PeerFault> {
+    // Every head ends so.
+    if input[start..].starts_with(b"\r\n") {
+        return Ok(FieldLine::End(start + 2));
+    }
     let colon = start + token_len(&input[start..]);
     match input.get(colon) {
         None => return Ok(FieldLine::Partial),

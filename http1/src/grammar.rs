@@ -63,8 +63,15 @@ pub(crate) fn is_reg_name(byte: u8) -> bool {
 pub(crate) fn text_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
-        at += plain_blocks_len(&bytes[at..]);
-        at += first_octet(&bytes[at..], controls);
+        // Most values are short, and blocks are for those that are not.
+        const NEAR_BYTES: usize = 24;
+        let near = &bytes[at..bytes.len().min(at + NEAR_BYTES)];
+        let mut plain = first_octet(near, controls);
+        if plain == NEAR_BYTES {
+            plain += plain_blocks_len(&bytes[at + plain..]);
+            plain += first_octet(&bytes[at + plain..], controls);
+        }
+        at += plain;
         // HTAB is the one control that is text.
         if bytes.get(at) != Some(&b'\t') {
             return counted(at);

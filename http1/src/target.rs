@@ -57,7 +57,14 @@ pub(crate) fn read(
 /// A target of which `path..end` is a path and perhaps a query.
 #[inline]
 fn with_path(input: &[u8], start: usize, path: usize, end: usize) -> Target {
-    let mark = memchr::memchr(b'?', &input[path..end]).map(|at| path + at);
+    let rest = &input[path..end];
+    // A search of many octets at a time takes longer to begin than a short path to read.
+    let mark = if rest.len() <= 16 {
+        rest.iter().position(|byte| *byte == b'?')
+    } else {
+        memchr::memchr(b'?', rest)
+    };
+    let mark = mark.map(|at| path + at);
     Target {
         whole: Span::new(start, end),
         path: Span::new(path, mark.unwrap_or(end)),

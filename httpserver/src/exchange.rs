@@ -135,7 +135,7 @@ impl Exchange {
     ///
     /// # Errors
     /// [`Error::HeadSent`], [`Error::Finished`].
-    pub fn set_default_content_type(&self, value: HeaderValue) -> Result<(), Error> {
+    pub fn set_default_content_type(&self, value: &'static HeaderValue) -> Result<(), Error> {
         self.check_head_open()?;
         self.inner.response.borrow_mut().set_default_type(value);
         Ok(())

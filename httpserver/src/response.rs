@@ -19,7 +19,7 @@ pub(crate) struct Response {
     /// look for others.
     known: Known,
     /// `Content-Type` unless the service sets one.
-    default_type: Option<HeaderValue>,
+    default_type: Option<&'static HeaderValue>,
     pub(crate) content: Content,
 }
 
@@ -69,7 +69,7 @@ impl Response {
         self.content.clear();
     }
 
-    pub(crate) fn set_default_type(&mut self, value: HeaderValue) {
+    pub(crate) fn set_default_type(&mut self, value: &'static HeaderValue) {
         self.default_type = Some(value);
     }
 
@@ -105,7 +105,7 @@ impl Response {
         let set = self.fields.iter().find(|(known, _)| known == name);
         match set {
             Some((_, value)) => Some(value),
-            None if *name == CONTENT_TYPE => self.default_type.as_ref(),
+            None if *name == CONTENT_TYPE => self.default_type,
             None => None,
         }
     }
@@ -128,7 +128,7 @@ impl Response {
     /// The service's fields, but for those that are the server's to say. An answer that announces
     /// no content has no type of it either, unless the service says so.
     pub(crate) fn encode_fields(&self, out: &mut Vec<u8>, is_upgrade: bool, has_type: bool) {
-        if let (true, false, Some(value)) = (has_type, self.known.has_type, &self.default_type) {
+        if let (true, false, Some(value)) = (has_type, self.known.has_type, self.default_type) {
             squall_http1::encode_field(out, &CONTENT_TYPE, value);
         }
         for (name, value) in &self.fields {

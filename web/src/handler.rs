@@ -122,19 +122,19 @@ pub(crate) async fn execute<H: RequestHandler>(mut handler: H, http: Exchange) {
 }
 
 async fn run<H: RequestHandler>(handler: &mut H, http: &Exchange) -> Result {
+    // Content is received in boxes of its own: most requests have none, and their future is to be
+    // small, for it is moved once.
     if !H::STREAM_REQUEST_BODY && http.has_content() {
-        http.content().await?;
+        Box::pin(http.content()).await?;
     }
     handler.prepare(http).await?;
     if http.is_finished() {
         return Ok(());
     }
     if H::STREAM_REQUEST_BODY {
-        while let Some(chunk) = http.chunk().await? {
-            handler.data_received(http, &chunk).await?;
-            if http.is_finished() {
-                return Ok(());
-            }
+        Box::pin(receive(handler, http)).await?;
+        if http.is_finished() {
+            return Ok(());
         }
     }
     match *http.method() {
@@ -148,6 +148,17 @@ async fn run<H: RequestHandler>(handler: &mut H, http: &Exchange) -> Result {
         // Such a method is in no `Allow`, so the request was refused before it came here.
         _ => NotImplemented.await,
     }
+}
+
+/// The content, piece by piece, until the handler has answered.
+async fn receive<H: RequestHandler>(handler: &mut H, http: &Exchange) -> Result {
+    while !http.is_finished() {
+        let Some(chunk) = http.chunk().await? else {
+            break;
+        };
+        handler.data_received(http, &chunk).await?;
+    }
+    Ok(())
 }
 
 /// The methods `H` implements, in the order in which `Allow` will name them.

@@ -83,7 +83,7 @@ impl<F: Fn(Exchange) + 'static> Target for CallbackTarget<F> {
 /// Collects the content, so that functions find the arguments of a form without waiting.
 async fn receive(http: &Exchange, streams_content: bool) -> Result {
     if !streams_content && http.has_content() {
-        http.content().await?;
+        Box::pin(http.content()).await?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::Exchange;
 use crate::error::{Error, HttpError, Result};
 use crate::escape::json_encode;
 
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
+static HTML: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
 /// Where errors are logged.
@@ -127,7 +127,7 @@ impl Exchange {
     }
 
     pub(crate) fn set_default_headers(&self) -> Result {
-        Ok(self.inner.set_default_content_type(HTML)?)
+        Ok(self.inner.set_default_content_type(&HTML)?)
     }
 
     /// Answers with 302 and this address, which may be relative (Tornado's `redirect`).
