@@ -48,7 +48,7 @@ pub(crate) fn order(
         let before = ordered.len();
         ordered.extend(second.next());
         ordered.extend(first.next());
-        if ordered.len() == before || ordered.len() >= ADDRESSES_MAX {
+        if ordered.len() == before {
             ordered.truncate(ADDRESSES_MAX);
             return ordered;
         }

@@ -202,6 +202,27 @@ fn a_cache_has_a_bound_and_forgets_the_oldest() {
 }
 
 #[test]
+fn an_answer_that_came_twice_has_one_place_and_one_age() {
+    let ioloop = virtual_loop();
+    let inner = Counting::new();
+    let cache = CachingResolver::new(&ioloop, inner.clone())
+        .entries_max(3)
+        .ttl(secs(30));
+    let ask = |host| asked(&ioloop, &cache, &inner, host);
+    // Asked for by two at once, since each finds nothing.
+    for resolving in [cache.resolve("a", 80), cache.resolve("a", 80)] {
+        ioloop.run_until(resolving).unwrap().unwrap();
+    }
+    assert_eq!((inner.asked.get(), cache.len()), (2, 1));
+    ioloop.run_until(sleep(secs(10))).unwrap();
+    assert_eq!((ask("b"), ask("c")), (3, 4));
+    ioloop.run_until(sleep(secs(20))).unwrap();
+    assert_eq!(ask("a"), 5, "it has expired");
+    assert_eq!(ask("d"), 6, "and the oldest is b now");
+    assert_eq!((ask("a"), ask("c"), ask("d")), (6, 6, 6));
+}
+
+#[test]
 fn clones_of_a_cache_share_what_they_know() {
     let ioloop = virtual_loop();
     let inner = Counting::new();

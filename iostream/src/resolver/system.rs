@@ -304,9 +304,38 @@ mod tests {
         }
         assert_eq!(system.asked.load(Ordering::SeqCst), 1);
         assert!(system.resolver.lookups.borrow().is_empty());
-        // An answer is not kept.
-        let again = system.resolver.resolve("www.example", 4);
-        ioloop.run_until(again).unwrap().unwrap();
+    }
+
+    #[test]
+    fn an_answer_is_not_kept_even_while_somebody_has_not_fetched_it() {
+        let ioloop = one_thread(9);
+        let system = system(&ioloop);
+        drop(system.answer);
+        let slow = system.resolver.resolve("www.example", 1);
+        for asked in 1..3 {
+            let resolving = system.resolver.resolve("www.example", 2);
+            ioloop.run_until(resolving).unwrap().unwrap();
+            assert_eq!(system.asked.load(Ordering::SeqCst), asked);
+        }
+        ioloop.run_until(slow).unwrap().unwrap();
+        assert_eq!(system.asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn the_end_of_an_old_lookup_does_not_hide_a_new_one_of_the_same_name() {
+        let ioloop = one_thread(9);
+        let system = system(&ioloop);
+        let resolve = || system.resolver.resolve("www.example", 1);
+        let (slow, first) = (resolve(), resolve());
+        system.answer.send(()).unwrap();
+        ioloop.run_until(first).unwrap().unwrap();
+        let second = resolve();
+        drop(slow);
+        let third = resolve();
+        drop(system.answer);
+        for resolving in [second, third] {
+            ioloop.run_until(resolving).unwrap().unwrap();
+        }
         assert_eq!(system.asked.load(Ordering::SeqCst), 2);
     }
 
