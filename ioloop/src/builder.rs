@@ -41,6 +41,9 @@ impl Builder {
     /// none: for tests without sleeping. Real descriptors still work, but nothing waits for them
     /// while a deadline can be jumped to.
     ///
+    /// While the executor works for the loop, time stands still; see
+    /// [`run_in_executor`](crate::Handle::run_in_executor).
+    ///
     /// On such a loop a wait that nothing can end panics after a second of real time, so that a
     /// test that hangs says so.
     pub fn virtual_clock(mut self) -> Self {

@@ -28,6 +28,7 @@ pub struct ExecutorOptions {
     threads_max: usize,
     queued_max: usize,
     idle_time: Duration,
+    stack_bytes: Option<usize>,
 }
 
 impl Default for ExecutorOptions {
@@ -36,6 +37,7 @@ impl Default for ExecutorOptions {
             threads_max: threads_max_default(),
             queued_max: 65_536,
             idle_time: Duration::from_secs(10),
+            stack_bytes: None,
         }
     }
 }
@@ -74,6 +76,15 @@ impl ExecutorOptions {
     #[must_use]
     pub fn idle_time(mut self, time: Duration) -> Self {
         self.idle_time = time;
+        self
+    }
+
+    /// How large the stack of a thread is, in bytes: for work that recurses deeply, or for many
+    /// threads where addresses are scarce. Default: the standard library's, 2 MiB, of which only
+    /// what is used costs memory.
+    #[must_use]
+    pub fn stack_bytes(mut self, bytes: usize) -> Self {
+        self.stack_bytes = Some(bytes);
         self
     }
 }
@@ -241,6 +252,8 @@ struct State {
     queue: BTreeMap<Ticket, Box<dyn Work>>,
     next_ticket: Ticket,
     is_closed: bool,
+    /// That no thread could be started, since the last that was.
+    has_complained: bool,
     /// Without `queued`, which is the queue's length.
     metrics: ExecutorMetrics,
 }
@@ -267,7 +280,10 @@ impl Pool {
             // Under the lock: work that another loop queues meanwhile must not count on a thread
             // that cannot be started.
             match self.start_thread() {
-                Ok(()) => state.metrics.threads += 1,
+                Ok(()) => {
+                    state.metrics.threads += 1;
+                    state.has_complained = false;
+                }
                 Err(error) if state.metrics.threads == 0 => {
                     state.metrics.refused += 1;
                     let refused = state.queue.remove(&ticket);
@@ -275,13 +291,17 @@ impl Pool {
                     drop(refused);
                     return Err(JobError::NoThread(error));
                 }
-                // The others will come for it, later.
-                Err(error) => tracing::warn!(
-                    target: "squall::ioloop",
-                    %error,
-                    threads = state.metrics.threads,
-                    "cannot start another thread for the executor"
-                ),
+                // The others will come for it, later. One line says so, however much is queued.
+                Err(error) if !state.has_complained => {
+                    state.has_complained = true;
+                    tracing::warn!(
+                        target: "squall::ioloop",
+                        %error,
+                        threads = state.metrics.threads,
+                        "cannot start another thread for the executor"
+                    );
+                }
+                Err(_) => {}
             }
         }
         Ok(ticket)
@@ -299,10 +319,11 @@ impl Pool {
 
     fn start_thread(self: &Arc<Self>) -> io::Result<()> {
         let pool = self.clone();
-        thread::Builder::new()
-            .name("squall-executor".into())
-            .spawn(move || pool.work())
-            .map(drop)
+        let mut builder = thread::Builder::new().name("squall-executor".into());
+        if let Some(bytes) = self.options.stack_bytes {
+            builder = builder.stack_size(bytes);
+        }
+        builder.spawn(move || pool.work()).map(drop)
     }
 
     /// The life of a thread.

@@ -1,4 +1,5 @@
-//! The only part of a loop that other threads may touch: a queue and a doorbell.
+//! The only part of a loop that other threads may touch: a queue and a doorbell; and, for virtual
+//! time, a count of those whose work it waits for.
 //!
 //! A wake costs at most one write and never a read. The loop says when it goes to sleep, and only
 //! a sleeping loop is rung; a thousand posts to a busy loop cost no system call at all.

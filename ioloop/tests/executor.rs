@@ -228,6 +228,29 @@ fn a_full_queue_refuses_and_says_so() {
 }
 
 #[test]
+#[cfg(target_pointer_width = "64")]
+fn work_that_no_thread_can_be_started_for_is_refused() {
+    // A stack that no address space has room for.
+    let ioloop = loop_with(ExecutorOptions::default().stack_bytes(1 << 50));
+    for refused in 1..3 {
+        let job = ioloop.run_in_executor(|| ());
+        let error = ioloop.run_until(job).unwrap().unwrap_err();
+        assert!(matches!(error, JobError::NoThread(_)), "{error}");
+        let metrics = ioloop.executor().metrics();
+        assert_eq!(
+            (metrics.refused, metrics.queued, metrics.threads),
+            (refused, 0, 0)
+        );
+    }
+    let roomy = loop_with(ExecutorOptions::default().stack_bytes(1 << 25));
+    let job = roomy.run_in_executor(|| {
+        let large = [1_u8; 1 << 22];
+        std::hint::black_box(&large).len()
+    });
+    assert_eq!(roomy.run_until(job).unwrap().unwrap(), 1 << 22);
+}
+
+#[test]
 fn idle_threads_end() {
     let ioloop = loop_with(ExecutorOptions::default().idle_time(Duration::ZERO));
     let job = ioloop.run_in_executor(|| ());

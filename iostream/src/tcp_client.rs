@@ -253,13 +253,17 @@ impl TcpClient {
     /// When polled where no loop is turning.
     pub async fn connect(&self, target: impl Into<Target>) -> Result<IoStream, ConnectError> {
         let target = target.into();
-        let addresses = match &target {
-            Target::Host { host, port } => self.resolve(&target, host, *port).await?,
-            Target::Address(address) => vec![address.clone()],
-        };
-        let attempt = |address| self.attempt(address);
-        let stream = race(addresses, &self.pace, attempt).await;
-        stream.map_err(|lost| ConnectError::connect(&target, lost))
+        let addresses = self.addresses(&target).await?;
+        self.race(&target, addresses).await
+    }
+
+    // ---- the phases
+
+    async fn addresses(&self, target: &Target) -> Result<Vec<Address>, ConnectError> {
+        match target {
+            Target::Host { host, port } => self.resolve(target, host, *port).await,
+            Target::Address(address) => Ok(vec![address.clone()]),
+        }
     }
 
     async fn resolve(
@@ -283,6 +287,16 @@ impl TcpClient {
             addresses: &addresses,
         });
         Ok(addresses.into_iter().map(Address::Inet).collect())
+    }
+
+    async fn race(
+        &self,
+        target: &Target,
+        addresses: Vec<Address>,
+    ) -> Result<IoStream, ConnectError> {
+        let attempt = |address| self.attempt(address);
+        let won = race(addresses, &self.pace, attempt).await;
+        won.map_err(|lost| ConnectError::connect(target, lost))
     }
 
     async fn attempt(&self, address: Address) -> io::Result<IoStream> {

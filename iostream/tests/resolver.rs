@@ -260,6 +260,16 @@ fn the_system_knows_this_machine_without_being_asked() {
     assert_eq!(ioloop.executor().metrics().threads, 0);
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn the_system_knows_the_zones_of_addresses() {
+    let ioloop = IoLoop::new().unwrap();
+    let system = SystemResolver::new(&ioloop);
+    for host in ["fe80::1%lo", "[fe80::1%lo]", "fe80::1%1"] {
+        assert_eq!(ask(&ioloop, &system, host, 80), "[fe80::1%1]:80");
+    }
+}
+
 /// However long the system takes to find that out.
 #[test]
 fn the_system_says_that_it_does_not_know_a_name() {

@@ -8,17 +8,14 @@ use std::cell::RefCell;
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ends::virtual_loop;
 use squall_ioloop::IoLoop;
 use squall_iostream::{
     Address, ConnectError, ConnectEvent, Family, FixedResolver, IoStream, Phase, ResolveError,
-    Resolver, Resolving, SystemResolver, Target, TcpClient, UnixAddress,
+    Resolver, Resolving, SystemResolver, Target, TcpClient,
 };
 
 fn ip(text: &str) -> IpAddr {
@@ -341,13 +338,15 @@ fn a_resolver_that_answers_with_nothing_has_no_addresses() {
     ));
 }
 
-/// Listeners whose queue is full: on Linux a SYN to them is lost, so that who connects waits.
+/// A listener whose queue is full: on Linux a SYN to them is lost, so that who connects waits.
+#[cfg(target_os = "linux")]
 struct Full {
     address: SocketAddr,
     _listener: socket2::Socket,
     _clients: Vec<socket2::Socket>,
 }
 
+#[cfg(target_os = "linux")]
 impl Full {
     fn new(address: [u8; 4], port: u16) -> Self {
         let new = || {
@@ -378,6 +377,14 @@ impl Full {
             _clients: clients,
         }
     }
+}
+
+/// How many sockets are connecting to `address`, one of 127.0.0.1 (proc(5), `/proc/net/tcp`).
+#[cfg(target_os = "linux")]
+fn connecting_to(address: SocketAddr) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let remote = format!("0100007F:{:04X} 02 ", address.port());
+    table.lines().filter(|line| line.contains(&remote)).count()
 }
 
 #[test]
@@ -432,16 +439,27 @@ fn an_address_that_does_not_answer_is_overtaken_and_its_socket_closed() {
         .resolver(resolver)
         .attempt_delay(Duration::from_millis(10));
     let (client, lines) = recorded(client);
-    let connecting_to_dead = || {
-        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        let remote = format!("0100007F:{:04X} 02 ", dead.address.port());
-        table.lines().filter(|line| line.contains(&remote)).count()
-    };
-    let before = connecting_to_dead();
+    let before = connecting_to(dead.address);
     let stream = connect(&ioloop, &client, ("app", good.1.port())).unwrap();
     assert_eq!(stream.peer_addr(), Some(Address::Inet(good.1)));
     assert!(lines.borrow().contains(&format!("trying {}", dead.address)));
-    assert_eq!(connecting_to_dead(), before);
+    assert_eq!(connecting_to(dead.address), before);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn giving_up_closes_what_is_under_way() {
+    let ioloop = virtual_loop();
+    let dead = Full::new([127, 0, 0, 1], 0);
+    let before = connecting_to(dead.address);
+    let task = ioloop.spawn({
+        let client = TcpClient::new(&ioloop);
+        async move { client.connect(dead.address).await }
+    });
+    ends::settle(&ioloop);
+    assert_eq!(connecting_to(dead.address), before + 1);
+    task.abort();
+    assert_eq!(connecting_to(dead.address), before);
 }
 
 #[test]
@@ -487,96 +505,4 @@ fn socket_options_are_set() {
     let minute = Some(Duration::from_secs(60));
     let client = client.nodelay(false).keepalive(minute);
     assert_eq!(options_of(&client), (false, minute));
-}
-
-/// A path of its own for each test, which is removed at the end.
-struct SocketPath(PathBuf);
-
-impl SocketPath {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("squall-tcp-client-{}-{number}.socket", std::process::id());
-        Self(std::env::temp_dir().join(name))
-    }
-}
-
-impl Drop for SocketPath {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-#[test]
-fn a_unix_socket_is_connected_to_by_its_path() {
-    let ioloop = IoLoop::new().unwrap();
-    let path = SocketPath::new();
-    let listener = UnixListener::bind(&path.0).unwrap();
-    let client = TcpClient::new(&ioloop);
-    let mut ours = connect(&ioloop, &client, path.0.as_path()).unwrap();
-    let theirs = listener.accept().unwrap().0;
-    io::Write::write_all(&mut &theirs, b"hello").unwrap();
-    let hello = ioloop.run_until(ours.read_bytes(5)).unwrap().unwrap();
-    assert_eq!(hello, b"hello");
-    drop(listener);
-    let error = connect(&ioloop, &client, path.0.as_path()).unwrap_err();
-    assert_eq!(error.phase(), Phase::Connecting);
-    assert_eq!(
-        error.attempts()[0].1.kind(),
-        io::ErrorKind::ConnectionRefused
-    );
-    let error = connect(&ioloop, &client, PathBuf::from("/nonexistent/socket")).unwrap_err();
-    assert_eq!(error.attempts()[0].1.kind(), io::ErrorKind::NotFound);
-    for path in ["", "\0app", "/tmp/a\0b"] {
-        let error = connect(&ioloop, &client, PathBuf::from(path)).unwrap_err();
-        assert_eq!(
-            error.attempts()[0].1.kind(),
-            io::ErrorKind::InvalidInput,
-            "{path:?}"
-        );
-    }
-    let error = connect(&ioloop, &client, UnixAddress::Unnamed).unwrap_err();
-    assert_eq!(error.attempts()[0].1.kind(), io::ErrorKind::InvalidInput);
-    let error = connect(&ioloop, &client, PathBuf::from("x".repeat(1_000))).unwrap_err();
-    assert_eq!(error.attempts()[0].1.kind(), io::ErrorKind::InvalidInput);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_unix_socket_is_connected_to_by_its_abstract_name() {
-    use std::os::linux::net::SocketAddrExt;
-    let ioloop = IoLoop::new().unwrap();
-    let name = format!("squall-tcp-client-{}", std::process::id()).into_bytes();
-    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
-    let listener = UnixListener::bind_addr(&address).unwrap();
-    let target = UnixAddress::Abstract(name.clone());
-    let stream = connect(&ioloop, &TcpClient::new(&ioloop), target.clone()).unwrap();
-    assert_eq!(stream.peer_addr(), Some(Address::Unix(target)));
-    listener.accept().unwrap();
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_unix_listener_whose_queue_is_full_is_waited_for() {
-    let ioloop = virtual_loop();
-    let path = SocketPath::new();
-    let listener =
-        socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
-    listener
-        .bind(&socket2::SockAddr::unix(&path.0).unwrap())
-        .unwrap();
-    listener.listen(0).unwrap();
-    let client = TcpClient::new(&ioloop);
-    let _queued = connect(&ioloop, &client, path.0.as_path()).unwrap();
-    let begun_at = ioloop.now();
-    let error = connect(&ioloop, &client, path.0.as_path()).unwrap_err();
-    assert!(error.is_timeout(), "{error}");
-    assert_eq!(ioloop.now() - begun_at, Duration::from_secs(10));
-
-    let listener = Rc::new(listener);
-    let inner = listener.clone();
-    ioloop.call_later(Duration::from_secs(1), move || {
-        inner.accept().unwrap();
-    });
-    connect(&ioloop, &client, path.0.as_path()).unwrap();
 }

@@ -159,6 +159,7 @@ impl std::error::Error for InvalidTarget {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::XorShift;
 
     fn check(text: &str, expected: Result<Target, InvalidTarget>) {
         let parsed: Result<Target, _> = text.parse();
@@ -203,6 +204,29 @@ mod tests {
         check("[::1]80", Err(InvalidTarget::InvalidPort));
         check("unix:", Err(InvalidTarget::NoName));
         check("unix:@", Err(InvalidTarget::NoName));
+    }
+
+    #[test]
+    fn whatever_is_parsed_is_shown_as_what_parses_to_the_same() {
+        let pieces = [
+            "a", "1", ":", "[", "]", "::1", ".", "80", "unix:", "/", "@", "%", "\0", "ü",
+        ];
+        let mut random = XorShift(1);
+        let mut targets = 0;
+        for _ in 0..20_000 {
+            let count = random.below(7);
+            let text: String = (0..count)
+                .map(|_| pieces[random.below(pieces.len())])
+                .collect();
+            // Escapes, which keep a terminal whole, do not parse to what they stand for.
+            if let Ok(target) = text.parse::<Target>() {
+                let shown = target.to_string();
+                let is_escaped = shown.contains('\\') || text.contains('\0');
+                assert!(is_escaped || shown.parse() == Ok(target), "{text:?}");
+                targets += 1;
+            }
+        }
+        assert!(targets > 100, "{targets}");
     }
 
     #[test]
