@@ -1,34 +1,22 @@
-//! The pool of threads behind [`Handle::run_in_executor`]: for calls that block, such as
-//! `getaddrinfo` and files. What waits for one of them is in `job.rs`.
-//!
-//! ```text
-//!   loop: run ---> queue, by ticket ---> a thread: run the work, count it, deliver ---> waker
-//!           \          ^
-//!            Job ------+ dropped: its ticket leaves the queue
-//! ```
-//!
-//! A thread is started when work comes and none is idle, up to a maximum; it ends when it has been
-//! idle for a while, or when the executor is gone and the queue is empty. So whatever is queued has
-//! a thread that will come for it.
+//! [`Handle::run_in_executor`], for calls that block, such as `getaddrinfo` and files: the executor
+//! and its settings. The threads are in `pool.rs`, what waits for them is in `job.rs`.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use crate::exception::catch;
-use crate::job::{self, Job, JobError};
-use crate::{Handle, exception};
+use crate::Handle;
+use crate::job::{self, Job};
+use crate::pool::Pool;
 
 /// Settings of an [`Executor`].
 #[derive(Clone, Debug)]
 pub struct ExecutorOptions {
-    threads_max: usize,
-    queued_max: usize,
-    idle_time: Duration,
-    stack_bytes: Option<usize>,
+    pub(crate) threads_max: usize,
+    pub(crate) queued_max: usize,
+    pub(crate) idle_time: Duration,
+    pub(crate) stack_bytes: Option<usize>,
 }
 
 impl Default for ExecutorOptions {
@@ -62,9 +50,10 @@ impl ExecutorOptions {
         self
     }
 
-    /// How much work may wait for a thread; more is refused with [`JobError::QueueFull`]. Default
-    /// 65,536, which bounds memory (some hundred bytes each, and what the work owns) and not time:
-    /// for that there is [`with_timeout`](crate::with_timeout), which takes work off the queue.
+    /// How much work may wait for a thread; more is refused with
+    /// [`JobError::QueueFull`](crate::JobError::QueueFull). Default 65,536, which bounds memory
+    /// (some hundred bytes each, and what the work owns) and not time: for that there is
+    /// [`with_timeout`](crate::with_timeout), which takes work off the queue.
     #[must_use]
     pub fn queued_max(mut self, jobs: usize) -> Self {
         self.queued_max = jobs;
@@ -121,8 +110,7 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.pool.state().is_closed = true;
-        self.pool.bell.notify_all();
+        self.pool.close();
     }
 }
 
@@ -135,11 +123,7 @@ impl Default for Executor {
 impl Executor {
     /// An executor without threads yet.
     pub fn new(options: ExecutorOptions) -> Self {
-        let pool = Arc::new(Pool {
-            options,
-            state: Mutex::default(),
-            bell: Condvar::new(),
-        });
+        let pool = Arc::new(Pool::new(options));
         Self {
             owner: Arc::new(Owner { pool }),
         }
@@ -157,11 +141,7 @@ impl Executor {
 
     /// What it is doing now, and has done so far.
     pub fn metrics(&self) -> ExecutorMetrics {
-        let state = self.owner.pool.state();
-        ExecutorMetrics {
-            queued: state.queue.len(),
-            ..state.metrics
-        }
+        self.owner.pool.metrics()
     }
 }
 
@@ -221,154 +201,8 @@ impl Handle {
 impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Executor")
-            .field("options", &self.owner.pool.options)
+            .field("options", self.owner.pool.options())
             .field("metrics", &self.metrics())
             .finish()
-    }
-}
-
-/// A piece of work and the place for its result.
-pub(crate) trait Work: Send {
-    /// Does the work. Does not panic.
-    fn run(&mut self);
-
-    /// Gives the result to who awaits it. May panic: wakers and results have code of others.
-    fn deliver(self: Box<Self>);
-}
-
-/// Names a piece of work in the queue.
-pub(crate) type Ticket = u64;
-
-pub(crate) struct Pool {
-    options: ExecutorOptions,
-    state: Mutex<State>,
-    /// Rung for threads that are idle.
-    bell: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    /// In the order of tickets, which is that of coming. A map, for work leaves it from the middle.
-    queue: BTreeMap<Ticket, Box<dyn Work>>,
-    next_ticket: Ticket,
-    is_closed: bool,
-    /// That no thread could be started, since the last that was.
-    has_complained: bool,
-    /// Without `queued`, which is the queue's length.
-    metrics: ExecutorMetrics,
-}
-
-impl Pool {
-    /// Queues `work`, and sees to it that a thread comes.
-    pub(crate) fn push(self: &Arc<Self>, work: Box<dyn Work>) -> Result<Ticket, JobError> {
-        let mut state = self.state();
-        if state.queue.len() >= self.options.queued_max {
-            state.metrics.refused += 1;
-            let queued_max = self.options.queued_max;
-            drop(state);
-            drop(work);
-            return Err(JobError::QueueFull { queued_max });
-        }
-        let ticket = state.next_ticket;
-        state.next_ticket += 1;
-        state.queue.insert(ticket, work);
-        // Those that are not running come for work before they wait, and before they end.
-        let free = state.metrics.threads - state.metrics.running;
-        if free >= state.queue.len() {
-            self.bell.notify_one();
-        } else if state.metrics.threads < self.options.threads_max {
-            // Under the lock: work that another loop queues meanwhile must not count on a thread
-            // that cannot be started.
-            match self.start_thread() {
-                Ok(()) => {
-                    state.metrics.threads += 1;
-                    state.has_complained = false;
-                }
-                Err(error) if state.metrics.threads == 0 => {
-                    state.metrics.refused += 1;
-                    let refused = state.queue.remove(&ticket);
-                    drop(state);
-                    drop(refused);
-                    return Err(JobError::NoThread(error));
-                }
-                // The others will come for it, later. One line says so, however much is queued.
-                Err(error) if !state.has_complained => {
-                    state.has_complained = true;
-                    tracing::warn!(
-                        target: "squall::ioloop",
-                        %error,
-                        threads = state.metrics.threads,
-                        "cannot start another thread for the executor"
-                    );
-                }
-                Err(_) => {}
-            }
-        }
-        Ok(ticket)
-    }
-
-    /// Takes work off the queue that no thread has begun.
-    pub(crate) fn cancel(&self, ticket: Ticket) {
-        let mut state = self.state();
-        let cancelled = state.queue.remove(&ticket);
-        state.metrics.cancelled += u64::from(cancelled.is_some());
-        drop(state);
-        // Its destructors are code of others.
-        drop(cancelled);
-    }
-
-    fn start_thread(self: &Arc<Self>) -> io::Result<()> {
-        let pool = self.clone();
-        let mut builder = thread::Builder::new().name("squall-executor".into());
-        if let Some(bytes) = self.options.stack_bytes {
-            builder = builder.stack_size(bytes);
-        }
-        builder.spawn(move || pool.work()).map(drop)
-    }
-
-    /// The life of a thread.
-    fn work(&self) {
-        let mut state = self.state();
-        loop {
-            if let Some((_, work)) = state.queue.pop_first() {
-                state.metrics.running += 1;
-                drop(state);
-                self.do_one(work);
-                state = self.state();
-            } else if state.is_closed {
-                break;
-            } else {
-                let waited = self.bell.wait_timeout(state, self.options.idle_time);
-                let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-                state = woken;
-                if timeout.timed_out() && state.queue.is_empty() {
-                    break;
-                }
-            }
-        }
-        state.metrics.threads -= 1;
-    }
-
-    fn do_one(&self, mut work: Box<dyn Work>) {
-        work.run();
-        // Before the result is delivered: who has it finds it counted.
-        let mut state = self.state();
-        state.metrics.running -= 1;
-        state.metrics.finished += 1;
-        drop(state);
-        if let Err(payload) = catch(|| work.deliver()) {
-            tracing::error!(
-                target: "squall::ioloop",
-                "delivering a job's result panicked: {}",
-                exception::panic_text(&*payload)
-            );
-            // A payload whose destructor panics must not end the thread at last.
-            std::mem::forget(payload);
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // No code of others runs under the lock, so a poisoned state is a whole state.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! What waits for a call in the executor. The threads are in `executor.rs`.
+//! What waits for a call in the executor. The threads are in `pool.rs`.
 
 use std::any::Any;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::Handle;
 use crate::exception::{catch, panic_text};
-use crate::executor::{Pool, Ticket, Work};
+use crate::pool::{Pool, Ticket, Work};
 use crate::remote::HoldTime;
 
 /// Waits for the result of [`Handle::run_in_executor`].

@@ -62,6 +62,7 @@ mod ioloop;
 mod job;
 mod join;
 mod local;
+mod pool;
 mod remote;
 mod source;
 mod sys;
