@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::IoLoop;
+use crate::{Executor, IoLoop};
 
 /// Settings of a loop that is to be made.
 ///
@@ -16,6 +16,7 @@ use crate::IoLoop;
 pub struct Builder {
     pub(crate) events_max: usize,
     pub(crate) has_virtual_clock: bool,
+    pub(crate) executor: Option<Executor>,
 }
 
 impl Default for Builder {
@@ -23,6 +24,7 @@ impl Default for Builder {
         Self {
             events_max: 1024,
             has_virtual_clock: false,
+            executor: None,
         }
     }
 }
@@ -39,10 +41,21 @@ impl Builder {
     /// none: for tests without sleeping. Real descriptors still work, but nothing waits for them
     /// while a deadline can be jumped to.
     ///
+    /// While the executor works for the loop, time stands still; see
+    /// [`run_in_executor`](crate::Handle::run_in_executor).
+    ///
     /// On such a loop a wait that nothing can end panics after a second of real time, so that a
     /// test that hangs says so.
     pub fn virtual_clock(mut self) -> Self {
         self.has_virtual_clock = true;
+        self
+    }
+
+    /// The threads for [`run_in_executor`](crate::Handle::run_in_executor): with other settings, or
+    /// shared with other loops. Default: an [`Executor`] of the loop's own with the default
+    /// settings.
+    pub fn executor(mut self, executor: &Executor) -> Self {
+        self.executor = Some(executor.clone());
         self
     }
 

@@ -19,7 +19,8 @@ use crate::source::SourceTable;
 use crate::task::{self, TaskKey, Tasks};
 use crate::timers::{Action, Timers};
 use crate::{
-    Closed, Exception, Interest, JoinHandle, Ready, Remote, Source, Timeout, Token, current, join,
+    Closed, Exception, Executor, Interest, JoinHandle, Ready, Remote, Source, Timeout, Token,
+    current, join,
 };
 
 type Callback = Box<dyn FnOnce()>;
@@ -53,10 +54,16 @@ pub(crate) struct Inner {
     pub(crate) is_stopping: Cell<bool>,
     pub(crate) is_closed: Cell<bool>,
     pub(crate) exception_handler: RefCell<Option<ExceptionHandler>>,
+    pub(crate) executor: Executor,
 }
 
 impl Handle {
-    pub(crate) fn new(registry: mio::Registry, shared: Arc<Shared>, clock: Clock) -> Self {
+    pub(crate) fn new(
+        registry: mio::Registry,
+        shared: Arc<Shared>,
+        clock: Clock,
+        executor: Executor,
+    ) -> Self {
         let inner = Inner {
             registry,
             shared,
@@ -74,6 +81,7 @@ impl Handle {
             is_stopping: Cell::new(false),
             is_closed: Cell::new(false),
             exception_handler: RefCell::default(),
+            executor,
         };
         Self {
             inner: Rc::new(inner),

@@ -55,7 +55,8 @@ impl IoLoop {
         let registry = poll.registry().try_clone()?;
         let bell = mio::Waker::new(poll.registry(), Token::WAKE)?;
         let clock = Clock::new(settings.has_virtual_clock);
-        let handle = Handle::new(registry, Arc::new(Shared::new(bell)), clock);
+        let executor = settings.executor.clone().unwrap_or_default();
+        let handle = Handle::new(registry, Arc::new(Shared::new(bell)), clock, executor);
         let events = mio::Events::with_capacity(settings.events_max);
         let poll_fd = poll.as_raw_fd();
         Ok(Self {

@@ -6,7 +6,7 @@
 //! ```text
 //!            one turn (`IoLoop::turn`)
 //!  +--------------------------------------------+
-//!  |  poll            one epoll_wait or kevent  |<--- Remote (other threads)
+//!  |  poll            one epoll_wait or kevent  |<--- Remote, Job (other threads)
 //!  |  timers due      in order of deadline      |
 //!  |  ready sources   Source::on_ready          |<--- descriptors, ready_again
 //!  |  callbacks       those of this turn only   |<--- add_callback
@@ -38,21 +38,31 @@
 //! code inside passes around (`IoLoop` derefs to it); it is `!Send`. Only [`Remote`] crosses
 //! threads.
 //!
+//! # Calls that block
+//!
+//! A callback or a task that blocks stops all others. What has to block goes to
+//! [`Handle::run_in_executor`]: a small pool of threads, bounded, started when there is work, of
+//! the loop's own or shared by several.
+//!
 //! # What this is not
 //!
 //! No work stealing (run one loop per thread), no I/O types (see `squall-iostream`), no global
-//! runtime: a loop is a value.
+//! runtime: a loop is a value, and so is an executor. The executor is for calls that block and not
+//! a second scheduler: no priorities, no futures on its threads.
 
 mod builder;
 mod clock;
 mod current;
 mod error;
 mod exception;
+mod executor;
 mod handle;
 mod handlers;
 mod ioloop;
+mod job;
 mod join;
 mod local;
+mod pool;
 mod remote;
 mod source;
 mod sys;
@@ -65,9 +75,11 @@ mod turn;
 pub use builder::Builder;
 pub use error::{Closed, JoinError, Stopped, TimedOut};
 pub use exception::{Exception, Origin};
+pub use executor::{Executor, ExecutorMetrics, ExecutorOptions};
 pub use handle::Handle;
 pub use handlers::HandlerId;
 pub use ioloop::IoLoop;
+pub use job::{Job, JobError};
 pub use join::JoinHandle;
 pub use remote::Remote;
 pub use source::{Interest, Ready, Source, Token};

@@ -1,4 +1,5 @@
-//! The only part of a loop that other threads may touch: a queue and a doorbell.
+//! The only part of a loop that other threads may touch: a queue and a doorbell; and, for virtual
+//! time, a count of those whose work it waits for.
 //!
 //! A wake costs at most one write and never a read. The loop says when it goes to sleep, and only
 //! a sleeping loop is rung; a thousand posts to a busy loop cost no system call at all.
@@ -13,11 +14,11 @@
 //! A loop that nobody has turned yet is asleep: its host may be watching the descriptor.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::Closed;
 use crate::task::TaskKey;
+use crate::{Closed, Handle};
 
 /// Posts to a loop from any thread.
 ///
@@ -50,7 +51,7 @@ impl Remote {
     /// [`Closed`] when the loop was dropped; Tornado drops the callback silently there.
     pub fn add_callback(
         &self,
-        callback: impl FnOnce(&crate::Handle) + Send + 'static,
+        callback: impl FnOnce(&Handle) + Send + 'static,
     ) -> Result<(), Closed> {
         self.shared.post(Post::Call(Box::new(callback)))
     }
@@ -63,7 +64,7 @@ impl fmt::Debug for Remote {
 }
 
 pub(crate) enum Post {
-    Call(Box<dyn FnOnce(&crate::Handle) + Send>),
+    Call(Box<dyn FnOnce(&Handle) + Send>),
     Wake(TaskKey),
 }
 
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     state: AtomicU8,
     queue: Mutex<Queue>,
     bell: mio::Waker,
+    /// How many hold virtual time: see [`HoldTime`].
+    holders: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -89,6 +92,7 @@ impl Shared {
             state: AtomicU8::new(ASLEEP),
             queue: Mutex::default(),
             bell,
+            holders: AtomicUsize::new(0),
         }
     }
 
@@ -137,6 +141,11 @@ impl Shared {
         }
     }
 
+    /// Whether something of ours is under way on another thread that virtual time waits for.
+    pub(crate) fn is_time_held(&self) -> bool {
+        self.holders.load(Ordering::Acquire) > 0
+    }
+
     /// Refuses posts from now on, and hands out those that wait.
     pub(crate) fn close(&self) -> Vec<Post> {
         let mut queue = self.queue();
@@ -147,6 +156,29 @@ impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // No code of others runs under the lock, so a poisoned queue is a whole queue.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps a virtual clock from jumping to the next deadline while another thread works for the loop:
+/// in virtual time, work takes none.
+pub(crate) struct HoldTime(Arc<Shared>);
+
+impl HoldTime {
+    /// `None` on a real clock, which nobody can hold.
+    pub(crate) fn of(ioloop: &Handle) -> Option<Self> {
+        let inner = ioloop.inner();
+        inner.clock.is_virtual().then(|| {
+            inner.shared.holders.fetch_add(1, Ordering::AcqRel);
+            Self(inner.shared.clone())
+        })
+    }
+}
+
+impl Drop for HoldTime {
+    fn drop(&mut self) {
+        self.0.holders.fetch_sub(1, Ordering::AcqRel);
+        // The loop may be waiting for this and for nothing else.
+        self.0.notify();
     }
 }
 

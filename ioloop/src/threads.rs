@@ -4,12 +4,15 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::{IoLoop, Remote};
+use crate::{Executor, IoLoop, Remote};
 
 /// Runs `setup` on each of `count` threads, with a loop of its own and the worker's number, then
 /// turns the loops until each is stopped. What `setup` returns is kept until its loop ends. The
 /// calling thread is worker 0, so a count of one starts no thread; zero counts as the number of
 /// processors (Tornado's `fork_processes` has the same rule).
+///
+/// The loops share one [`Executor`]: however many there are, the threads for calls that block are
+/// those of one process.
 ///
 /// A worker whose setup fails, or whose loop fails, stops all others.
 ///
@@ -76,6 +79,7 @@ fn processors() -> usize {
 #[derive(Default)]
 struct Crew {
     roll: Mutex<Roll>,
+    executor: Executor,
 }
 
 #[derive(Default)]
@@ -95,7 +99,7 @@ impl Crew {
             crew: self,
             is_armed: true,
         };
-        let ioloop = IoLoop::new()?;
+        let ioloop = IoLoop::builder().executor(&self.executor).build()?;
         if !self.enrol(ioloop.remote()) {
             return Ok(());
         }

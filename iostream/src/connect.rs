@@ -1,27 +1,48 @@
-//! Connecting, to one address. Names and several addresses come with `TcpClient`.
+//! Connecting to one address. Names, several addresses and deadlines are `tcp_client.rs`'s.
 
+#[cfg(target_os = "linux")]
+use std::ffi::OsStr;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::task::Poll;
+use std::time::Duration;
 
-use squall_ioloop::Handle;
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use squall_ioloop::{Handle, sleep};
 
-use crate::SocketTransport;
 use crate::stream::IoStream;
+use crate::{SocketTransport, UnixAddress};
+
+/// What a TCP socket is given before it connects.
+#[derive(Clone, Debug)]
+pub(crate) struct SocketOptions {
+    pub(crate) source: Option<SocketAddr>,
+    pub(crate) has_nodelay: bool,
+    pub(crate) keepalive: Option<Duration>,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self {
+            source: None,
+            has_nodelay: true,
+            keepalive: None,
+        }
+    }
+}
 
 impl IoStream {
     /// Connects to `address`. How long that may take is the system's choice, minutes mostly; bound
-    /// it with [`squall_ioloop::with_timeout`], for dropping the future closes the socket.
+    /// it with [`squall_ioloop::with_timeout`], for dropping the future closes the socket. For
+    /// names, several addresses and deadlines there is [`TcpClient`](crate::TcpClient).
     ///
     /// # Errors
     /// What the system says: refused, unreachable, no descriptors left.
     pub async fn connect(ioloop: &Handle, address: SocketAddr) -> io::Result<Self> {
-        let socket = mio::net::TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
-        let stream = Self::new(ioloop, SocketTransport::from_nonblocking(socket))?;
-        stream.connected().await?;
-        Ok(stream)
+        connect_tcp(ioloop, address, &SocketOptions::default()).await
     }
 
     /// A socket that connects is writable when it has, or failed when it has not.
@@ -36,5 +57,97 @@ impl IoStream {
             Poll::Pending
         })
         .await
+    }
+}
+
+pub(crate) async fn connect_tcp(
+    ioloop: &Handle,
+    address: SocketAddr,
+    options: &SocketOptions,
+) -> io::Result<IoStream> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(options.has_nodelay)?;
+    if let Some(idle) = options.keepalive {
+        let keepalive = TcpKeepalive::new().with_time(idle).with_interval(idle);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    if let Some(source) = options.source {
+        bind_source(&socket, source, address)?;
+    }
+    begin(&socket, &address.into())?;
+    let stream = IoStream::new(ioloop, SocketTransport::from_nonblocking(socket))?;
+    stream.connected().await?;
+    // Where nobody listens on a port that the system may choose for us, it may choose that one, and
+    // a socket that connects to itself succeeds (RFC 9293, section 3.5, simultaneous open).
+    if stream.local_addr().and_then(|local| local.inet()) == Some(address) {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
+}
+
+fn bind_source(socket: &Socket, source: SocketAddr, address: SocketAddr) -> io::Result<()> {
+    if source.is_ipv4() != address.is_ipv4() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the source address is of another family",
+        ));
+    }
+    if source.port() != 0 {
+        // Or the port could not be used for as long as an earlier connection is remembered.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&source.into())
+}
+
+/// Connects a Unix socket. Its connect does not wait: a listener whose queue is full says so, and
+/// is tried again until there is room. The caller bounds that.
+pub(crate) async fn connect_unix(ioloop: &Handle, address: &UnixAddress) -> io::Result<IoStream> {
+    let address = unix_sock_addr(address)?;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        match begin(&socket, &address) {
+            Ok(()) => return IoStream::new(ioloop, SocketTransport::from_nonblocking(socket)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop(socket),
+            Err(error) => return Err(error),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(UNIX_PAUSE_MAX);
+    }
+}
+
+/// So that a listener whose queue stays full is asked no more than ten times a second.
+const UNIX_PAUSE_MAX: Duration = Duration::from_millis(100);
+
+fn unix_sock_addr(address: &UnixAddress) -> io::Result<SockAddr> {
+    match address {
+        // With a NUL in front it would be an abstract name, and empty it would be none.
+        UnixAddress::Path(path) if is_path(path) => SockAddr::unix(path),
+        #[cfg(target_os = "linux")]
+        UnixAddress::Abstract(name) => {
+            let name = [b"\0", &**name].concat();
+            SockAddr::unix(OsStr::from_bytes(&name))
+        }
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a Unix socket has a path without NUL, or an abstract name",
+        )),
+    }
+}
+
+fn is_path(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    !bytes.is_empty() && !bytes.contains(&0)
+}
+
+/// Begins to connect. An interrupted one goes on by itself, as one that is under way (connect(2)).
+fn begin(socket: &Socket, address: &SockAddr) -> io::Result<()> {
+    match socket.connect(address) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        result => result,
     }
 }

@@ -1,4 +1,5 @@
-//! Buffered, non-blocking streams on the event loop, and the listener that accepts them.
+//! Buffered, non-blocking streams on the event loop, the listener that accepts them, and the client
+//! that connects them by name.
 //!
 //! ```text
 //!  read side: one owner (&mut)              write side: any number of handles (&)
@@ -47,9 +48,19 @@
 //! All of them are the last one with a different closure. Every read names its bound; going past
 //! it is a typed error that leaves the stream usable for an answer (Tornado closes there).
 //!
+//! # Who connects
+//!
+//! ```text
+//!  TcpClient::connect(("example.org", 80))
+//!      |  resolving    Resolver: the system (on the executor), a table, rules, a cache
+//!      |  connecting   the addresses race, families in turn (RFC 8305)
+//!      v
+//!  IoStream            or a ConnectError: which phase, what was tried, what each said
+//! ```
+//!
 //! # What this is not
 //!
-//! No TLS, no names, no Unix sockets yet; no protocol ever.
+//! No TLS yet; no protocol ever.
 
 #![forbid(unsafe_code)]
 
@@ -59,15 +70,18 @@ mod budget;
 mod connect;
 mod core;
 mod error;
+mod happy_eyeballs;
 mod listener;
 pub mod memory;
 #[cfg(test)]
 mod random;
 mod read;
 mod read_buffer;
+mod resolver;
 mod shared;
 mod socket;
 mod stream;
+mod tcp_client;
 mod transport;
 mod waiter;
 mod write_buffer;
@@ -76,6 +90,11 @@ pub use address::{Address, UnixAddress};
 pub use error::{StreamClosed, StreamError};
 pub use listener::{ListenerOptions, Listening, TcpListener};
 pub use read::Step;
+pub use resolver::{
+    CachingResolver, Endpoint, FixedResolver, InvalidName, OverrideResolver, ResolveError,
+    Resolver, Resolving, SystemResolver,
+};
 pub use socket::SocketTransport;
 pub use stream::{IoStream, StreamHandle};
+pub use tcp_client::{ConnectError, ConnectEvent, Family, InvalidTarget, Phase, Target, TcpClient};
 pub use transport::Transport;

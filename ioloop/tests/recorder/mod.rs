@@ -84,3 +84,23 @@ pub(crate) fn exceptions(ioloop: &IoLoop) -> Rc<RefCell<Vec<String>>> {
     });
     heard
 }
+
+/// How often the bell of a loop was rung. It is an eventfd that is never read, so its counter is
+/// the number of writes; the poller's table of descriptors tells which one it is, by its token.
+#[cfg(target_os = "linux")]
+pub(crate) fn rings(ioloop: &IoLoop) -> u64 {
+    use std::os::fd::{AsFd, AsRawFd};
+    let about = |fd: &str| std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
+    let poller = about(&ioloop.as_fd().as_raw_fd().to_string());
+    let bell = poller
+        .lines()
+        .find(|line| line.contains("data: ffffffffffffffff"))
+        .and_then(|line| line.split_whitespace().nth(1))
+        .expect("the bell has the greatest token");
+    let about_bell = about(bell);
+    let count = about_bell
+        .lines()
+        .find_map(|line| line.strip_prefix("eventfd-count:"))
+        .expect("an eventfd");
+    u64::from_str_radix(count.trim(), 16).unwrap()
+}
