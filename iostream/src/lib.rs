@@ -55,27 +55,43 @@
 
 mod acceptor;
 mod address;
+mod admission;
+mod bind;
 mod budget;
+mod complaint;
 mod connect;
 mod core;
 mod error;
+mod gate;
 mod listener;
+mod listening_socket;
 pub mod memory;
+mod pacing;
+pub mod proxy_protocol;
 #[cfg(test)]
 mod random;
 mod read;
 mod read_buffer;
 mod shared;
 mod socket;
+mod spare;
 mod stream;
 mod transport;
+mod trusted_peers;
+mod unix_listener;
 mod waiter;
 mod write_buffer;
 
 pub use address::{Address, UnixAddress};
+pub use admission::{Admission, AdmissionCounters, AdmissionLimits};
+pub use bind::{BindError, BindPhase, bind_sockets};
 pub use error::{StreamClosed, StreamError};
-pub use listener::{ListenerOptions, Listening, TcpListener};
+pub use gate::LoopConnections;
+pub use listener::{Listener, ListenerOptions, Listening};
+pub use listening_socket::NotAListener;
 pub use read::Step;
 pub use socket::SocketTransport;
 pub use stream::{IoStream, StreamHandle};
 pub use transport::Transport;
+pub use trusted_peers::{NotANetwork, TrustedPeers};
+pub use unix_listener::bind_unix_socket;
