@@ -3,7 +3,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,6 @@ use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
 use crate::complaint::Complaint;
 use crate::listening_socket::ListeningSocket;
 use crate::spare::Spare;
-use crate::unix_listener::SocketFile;
 use crate::{Address, Admission, IoStream, SocketTransport};
 
 pub(crate) struct Acceptor {
@@ -135,27 +135,23 @@ impl Acceptor {
         }
     }
 
-    pub(crate) fn admission(&self) -> &Admission {
-        &self.admission
+    /// A descriptor of the socket for another process, and the path of its file if that goes with
+    /// it. `None` when it is closed.
+    pub(crate) fn share(&self) -> io::Result<Option<(OwnedFd, Option<PathBuf>)>> {
+        let socket = self.socket.borrow();
+        let Some(socket) = &*socket else {
+            return Ok(None);
+        };
+        let path = socket.file().map(|file| file.path().to_owned());
+        Ok(Some((socket.as_fd().try_clone_to_owned()?, path)))
     }
 
-    pub(crate) fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> Option<R> {
-        self.socket
-            .borrow()
-            .as_ref()
-            .map(|socket| f(socket.as_fd()))
-    }
-
-    /// Hands the file of a Unix socket to whoever listens there from now on.
-    pub(crate) fn take_file(&self) -> Option<SocketFile> {
-        self.socket.borrow_mut().as_mut()?.take_file()
-    }
-
-    pub(crate) fn has_file(&self) -> bool {
-        self.socket
-            .borrow()
-            .as_ref()
-            .is_some_and(ListeningSocket::has_file)
+    /// Leaves the file of a Unix socket to whoever listens there from now on.
+    pub(crate) fn leave_file(&self) {
+        let mut socket = self.socket.borrow_mut();
+        if let Some(file) = socket.as_mut().and_then(ListeningSocket::take_file) {
+            file.leave();
+        }
     }
 
     fn may_accept(&self, ioloop: &Handle) -> bool {

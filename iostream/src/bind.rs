@@ -152,6 +152,8 @@ pub enum BindPhase {
     SetMode,
     /// The socket was being made to listen.
     Listen,
+    /// The socket was being put on the loop.
+    Register,
 }
 
 /// Why an address cannot be listened on, and in which phase that came out.
@@ -194,6 +196,14 @@ impl BindError {
         Self::System {
             address: host.to_owned(),
             phase: BindPhase::Resolve,
+            source,
+        }
+    }
+
+    pub(crate) fn on_loop(source: io::Error) -> Self {
+        Self::System {
+            address: "a listener".to_owned(),
+            phase: BindPhase::Register,
             source,
         }
     }
@@ -250,6 +260,7 @@ impl fmt::Display for BindPhase {
             Self::Bind => "bind to",
             Self::SetMode => "set the mode of",
             Self::Listen => "listen on",
+            Self::Register => "put on the loop",
         })
     }
 }

@@ -51,8 +51,6 @@
 //!
 //! No TLS, no names, no Unix sockets yet; no protocol ever.
 
-#![forbid(unsafe_code)]
-
 mod acceptor;
 mod address;
 mod admission;
@@ -61,12 +59,17 @@ mod budget;
 mod complaint;
 mod connect;
 mod core;
+mod descriptors;
 mod error;
 mod gate;
+mod handle_stream;
+pub mod handover;
+mod inherited;
 mod listener;
 mod listening_socket;
 pub mod memory;
 mod pacing;
+mod proxied;
 pub mod proxy_protocol;
 #[cfg(test)]
 mod random;
@@ -76,6 +79,9 @@ mod shared;
 mod socket;
 mod spare;
 mod stream;
+mod sys;
+mod tcp_server;
+mod tcp_server_builder;
 mod transport;
 mod trusted_peers;
 mod unix_listener;
@@ -87,11 +93,16 @@ pub use admission::{Admission, AdmissionCounters, AdmissionLimits};
 pub use bind::{BindError, BindPhase, bind_sockets};
 pub use error::{StreamClosed, StreamError};
 pub use gate::LoopConnections;
+pub use handle_stream::{HandleStream, Outcome, StreamFuture, callback};
+pub use inherited::{InheritError, Inherited, NamedListener, inherited, inherited_listeners};
 pub use listener::{Listener, ListenerOptions, Listening};
 pub use listening_socket::NotAListener;
+pub use proxied::{ProxyProtocol, ProxyProtocolError};
 pub use read::Step;
 pub use socket::SocketTransport;
 pub use stream::{IoStream, StreamHandle};
+pub use tcp_server::{DrainReport, TcpServer, TcpServerCounters};
+pub use tcp_server_builder::TcpServerBuilder;
 pub use transport::Transport;
 pub use trusted_peers::{NotANetwork, TrustedPeers};
 pub use unix_listener::bind_unix_socket;

@@ -22,14 +22,14 @@ impl ListeningSocket {
     pub(crate) fn from_fd(fd: OwnedFd) -> Result<Self, NotAListener> {
         let socket = Socket::from(fd);
         let address = address_of(&socket)?;
-        let prepare = || {
+        let prepare = || -> io::Result<()> {
             // Inherited ones lack it, and must not be inherited once more by accident.
             socket.set_cloexec(true)?;
             socket.set_nonblocking(true)?;
             if address.inet().is_some() {
                 socket.set_tcp_nodelay(true)?;
             }
-            std::io::Result::Ok(())
+            Ok(())
         };
         prepare().map_err(NotAListener::System)?;
         let fd = OwnedFd::from(socket);
@@ -69,8 +69,11 @@ impl ListeningSocket {
         }
     }
 
-    pub(crate) fn has_file(&self) -> bool {
-        matches!(self, Self::Unix(_, Some(_)))
+    pub(crate) fn file(&self) -> Option<&SocketFile> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(_, file) => file.as_ref(),
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Unix sockets that listen: their rights, their stale files, and the end of their own.
 
+use std::cell::Cell;
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::Mode;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -146,28 +148,56 @@ fn identity(file: &Metadata) -> (u64, u64) {
 pub(crate) struct SocketFile {
     /// Absolute, for the process may change its directory.
     path: PathBuf,
-    /// `None` when it has been left to another owner.
-    identity: Option<(u64, u64)>,
+    /// `None` while it is in another's charge.
+    identity: Rc<Cell<Option<(u64, u64)>>>,
+}
+
+/// A file that is still in the charge of the process that its socket comes from.
+pub(crate) struct Adoption {
+    found: Option<(u64, u64)>,
+    identity: Rc<Cell<Option<(u64, u64)>>>,
 }
 
 impl SocketFile {
     /// Takes charge of a file that is there.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        let found = identity(&fs::symlink_metadata(path)?);
         Ok(Self {
-            identity: Some(identity(&fs::symlink_metadata(path)?)),
             path: std::path::absolute(path)?,
+            identity: Rc::new(Cell::new(Some(found))),
         })
     }
 
+    /// A file that is to be ours when its present owner says so.
+    pub(crate) fn to_adopt(path: PathBuf) -> (Self, Adoption) {
+        let identity: Rc<Cell<Option<_>>> = Rc::default();
+        let found = fs::symlink_metadata(&path).ok();
+        let adoption = Adoption {
+            found: found.as_ref().map(self::identity),
+            identity: identity.clone(),
+        };
+        (Self { path, identity }, adoption)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Leaves the file to another owner.
-    pub(crate) fn leave(mut self) {
-        self.identity = None;
+    pub(crate) fn leave(self) {
+        self.identity.set(None);
+    }
+}
+
+impl Adoption {
+    pub(crate) fn complete(self) {
+        self.identity.set(self.found);
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = self.identity.is_some_and(|ours| {
+        let is_ours = self.identity.get().is_some_and(|ours| {
             fs::symlink_metadata(&self.path)
                 .is_ok_and(|found| found.file_type().is_socket() && identity(&found) == ours)
         });

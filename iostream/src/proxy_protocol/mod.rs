@@ -8,7 +8,9 @@
 //!
 //! ```
 //! use squall_iostream::proxy_protocol::{Decoded, Header, decode, encode_v1};
-//! let (client, server) = ("192.0.2.7:51000".parse()?, "198.51.100.1:443".parse()?);
+//! use std::net::SocketAddr;
+//! let client: SocketAddr = "192.0.2.7:51000".parse()?;
+//! let server: SocketAddr = "198.51.100.1:443".parse()?;
 //! let mut bytes = Vec::new();
 //! encode_v1(&Header::proxied(client, server), &mut bytes);
 //! assert_eq!(bytes, b"PROXY TCP4 192.0.2.7 198.51.100.1 51000 443\r\n");
