@@ -7,12 +7,12 @@ mod ends;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ends::settle;
-use squall_ioloop::{IoLoop, sleep};
+use ends::turns::turn_until;
+use squall_ioloop::IoLoop;
 use squall_iostream::{IoStream, Listener, ListenerOptions, Listening};
 
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -48,18 +48,6 @@ fn connect(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     (0..count)
         .map(|_| TcpStream::connect(address).unwrap())
         .collect()
-}
-
-/// Turns until `is_done`; the patience is for a machine that is busy.
-fn turn_until(ioloop: &IoLoop, is_done: impl Fn() -> bool) {
-    let begun_at = ioloop.now();
-    while !is_done() {
-        ioloop.run_once(Some(Duration::from_millis(10))).unwrap();
-        assert!(
-            ioloop.now() - begun_at < Duration::from_secs(30),
-            "it never happens"
-        );
-    }
 }
 
 #[test]
@@ -211,60 +199,4 @@ fn a_reset_is_an_error_with_its_cause() {
         .unwrap_err();
     assert_eq!(io::Error::from(end).kind(), io::ErrorKind::ConnectionReset);
     assert!(stream.is_closed());
-}
-
-// ---- out of descriptors, in a process of its own
-
-const IN_CHILD: &str = "SQUALL_TEST_FEW_DESCRIPTORS";
-
-#[test]
-fn a_process_out_of_descriptors_rests_and_then_accepts_those_who_waited() {
-    if std::env::var_os(IN_CHILD).is_some() {
-        return run_out_of_descriptors();
-    }
-    let test = "a_process_out_of_descriptors_rests_and_then_accepts_those_who_waited";
-    let output = Command::new("sh")
-        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(IN_CHILD, "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("1 passed"), "{said}{complaints}");
-}
-
-fn run_out_of_descriptors() {
-    let ioloop = IoLoop::new().unwrap();
-    let (listening, kept) = keep_all(&ioloop);
-    let mut clients = connect(address_of(&listening), 5);
-    let mut hoard = Vec::new();
-    while let Ok(file) = std::fs::File::open("/dev/null") {
-        hoard.push(file);
-    }
-    // Nothing can be accepted; everything else goes on, and at leisure.
-    let turns = ioloop.turn_count();
-    ioloop.run_until(sleep(Duration::from_millis(250))).unwrap();
-    assert_eq!(kept.borrow().len(), 0);
-    assert!(ioloop.turn_count() - turns < 20, "it does not rest");
-    // Who comes while it rests does not make it rest more often.
-    for _ in 0..10 {
-        hoard.pop();
-        clients.extend(connect(address_of(&listening), 1));
-        ioloop.run_once(Some(Duration::ZERO)).unwrap();
-    }
-    assert_eq!(kept.borrow().len(), 0);
-    let turns = ioloop.turn_count();
-    ioloop.run_until(sleep(Duration::from_millis(350))).unwrap();
-    assert!(
-        ioloop.turn_count() - turns < 20,
-        "it rests more than once at a time"
-    );
-    drop(hoard);
-    turn_until(&ioloop, || kept.borrow().len() == clients.len());
-    // The next is accepted at once again.
-    clients.extend(connect(address_of(&listening), 1));
-    settle(&ioloop);
-    assert_eq!(kept.borrow().len(), clients.len());
 }
