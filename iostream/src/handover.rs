@@ -49,7 +49,7 @@
 //!         server.listen(8888, None)?;
 //!     }
 //!     let offer = handover::Offer::bind(ioloop, PATH)?;
-//!     server.for_each_listening(|listening| offer.add("echo", listening).expect("a short name"));
+//!     server.offer_to(&offer, "echo")?;
 //!     offer.taken().await;
 //!     server.drain(Duration::from_secs(30)).await;
 //!     Ok(())

@@ -91,7 +91,7 @@ pub fn inherited_listeners() -> Result<Vec<NamedListener>, InheritError> {
 /// # Errors
 /// [`InheritError`].
 pub fn inherited() -> Result<Vec<Inherited>, InheritError> {
-    let names = names_for(std::process::id(), |name| env::var_os(name))?;
+    let names = names_for(std::process::id(), env::var_os)?;
     if names.is_empty() {
         return Ok(Vec::new());
     }

@@ -21,7 +21,8 @@ use std::time::Duration;
 use squall_ioloop::{Handle, JoinHandle, with_timeout};
 
 use crate::complaint::Complaint;
-use crate::tcp_server_builder::{Prepare, TcpServerBuilder};
+use crate::handover::{self, HandoverError};
+use crate::tcp_server_builder::{Configure, Prepare, TcpServerBuilder};
 use crate::waiter::Waiters;
 use crate::{
     Address, Admission, AdmissionCounters, BindError, HandleStream, IoStream, Listener,
@@ -67,7 +68,7 @@ pub(crate) struct Shared {
     pub(crate) proxy_protocol: Option<ProxyProtocol>,
     pub(crate) prepare: Option<Prepare>,
     pub(crate) prepare_timeout: Duration,
-    pub(crate) configure: Option<Box<dyn Fn(&IoStream)>>,
+    pub(crate) configure: Option<Configure>,
     pub(crate) state: State,
 }
 
@@ -151,9 +152,24 @@ impl TcpServer {
         })
     }
 
-    /// Looks at each listener: to offer it to another process, for one.
-    pub fn for_each_listening(&self, f: impl FnMut(&Listening)) {
-        self.shared.state.listening.borrow().iter().for_each(f);
+    /// Where it listens.
+    pub fn local_addrs(&self) -> Vec<Address> {
+        let listening = self.shared.state.listening.borrow();
+        listening
+            .iter()
+            .map(|listening| listening.local_addr().clone())
+            .collect()
+    }
+
+    /// Offers all its sockets to a successor, under one name: see [`handover`].
+    ///
+    /// # Errors
+    /// As [`handover::Offer::add`].
+    pub fn offer_to(&self, offer: &handover::Offer, name: &str) -> Result<(), HandoverError> {
+        let listening = self.shared.state.listening.borrow();
+        listening
+            .iter()
+            .try_for_each(|listening| offer.add(name, listening))
     }
 
     /// Stops listening. Streams stay, and are served to their end. Stopping a stopped server

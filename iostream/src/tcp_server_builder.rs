@@ -14,6 +14,7 @@ use crate::{
 };
 
 pub(crate) type Prepare = Box<dyn Fn(IoStream) -> PrepareFuture>;
+pub(crate) type Configure = Box<dyn Fn(&IoStream)>;
 type PrepareFuture = Pin<Box<dyn Future<Output = Result<IoStream, Box<dyn Error>>>>>;
 
 /// Settings of a [`TcpServer`].
@@ -40,7 +41,7 @@ pub struct TcpServerBuilder {
     proxy_protocol: Option<ProxyProtocol>,
     prepare: Option<Prepare>,
     prepare_timeout: Duration,
-    configure: Option<Box<dyn Fn(&IoStream)>>,
+    configure: Option<Configure>,
 }
 
 impl Default for TcpServerBuilder {

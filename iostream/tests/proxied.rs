@@ -48,7 +48,7 @@ async fn send_while_open(stream: IoStream, parts: Vec<Vec<u8>>) -> IoStream {
 fn refusal(policy: &ProxyProtocol, bytes: &[u8]) -> ProxyProtocolError {
     let ioloop = virtual_loop();
     let (accepted, mut peer) = accept(&ioloop, policy, vec![bytes.to_vec()]);
-    let error = accepted.err().expect("it is refused");
+    let error = accepted.expect_err("it is refused");
     // Its peer sees the end.
     let end = ioloop.run_until(peer.read_until_close(1)).unwrap();
     assert_eq!(end.unwrap(), b"");
