@@ -54,6 +54,7 @@
 mod acceptor;
 mod address;
 mod admission;
+mod admission_limits;
 mod bind;
 mod budget;
 mod complaint;
@@ -70,6 +71,7 @@ mod listening_socket;
 pub mod memory;
 mod pacing;
 mod proxied;
+mod proxied_transport;
 pub mod proxy_protocol;
 #[cfg(test)]
 mod random;
@@ -89,7 +91,8 @@ mod waiter;
 mod write_buffer;
 
 pub use address::{Address, UnixAddress};
-pub use admission::{Admission, AdmissionCounters, AdmissionLimits};
+pub use admission::Admission;
+pub use admission_limits::{AdmissionCounters, AdmissionLimits};
 pub use bind::{BindError, BindPhase, bind_sockets};
 pub use error::{StreamClosed, StreamError};
 pub use gate::LoopConnections;

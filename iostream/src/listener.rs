@@ -10,11 +10,10 @@ use std::rc::{Rc, Weak};
 use squall_ioloop::Handle;
 
 use crate::acceptor::Acceptor;
-use crate::admission::{Admission, AdmissionCounters, AdmissionLimits};
 use crate::bind::{self, BindError, BindPhase};
 use crate::listening_socket::{ListeningSocket, NotAListener};
 use crate::unix_listener::SocketFile;
-use crate::{Address, IoStream};
+use crate::{Address, Admission, AdmissionCounters, AdmissionLimits, IoStream};
 
 /// Settings of a listening socket.
 ///

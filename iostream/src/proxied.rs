@@ -1,18 +1,17 @@
-//! A stream that a proxy has opened for somebody else: who may say so, the header's reading, and
-//! the transport that knows the ends it tells. What a header looks like is in `proxy_protocol`.
+//! A stream that a proxy has opened for somebody else: who may say so, and the header's reading.
+//! What a header looks like is in `proxy_protocol`, the ends that it tells are kept by
+//! `proxied_transport.rs`.
 
 use std::cell::Cell;
 use std::fmt;
-use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use squall_ioloop::{Handle, Token};
-
 use crate::admission::Row;
+use crate::proxied_transport::ProxiedTransport;
 use crate::proxy_protocol::{Decoded, Header, HeaderError, Signature, decode};
-use crate::{Address, IoStream, Step, StreamClosed, StreamError, Transport, TrustedPeers};
+use crate::{Address, IoStream, Step, StreamClosed, StreamError, TrustedPeers};
 
 /// Who may send a header of the [PROXY protocol](crate::proxy_protocol), and who must.
 ///
@@ -244,78 +243,5 @@ impl std::error::Error for ProxyProtocolError {
             Self::System(error) => Some(error),
             _ => None,
         }
-    }
-}
-
-/// A transport with the ends that its proxy tells.
-struct ProxiedTransport {
-    inner: Box<dyn Transport>,
-    peer: Address,
-    local: Address,
-    /// Its place among the connections of the peer that was told.
-    row: Cell<Option<Rc<Row>>>,
-}
-
-impl Transport for ProxiedTransport {
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer)
-    }
-
-    fn has_more(&self) -> bool {
-        self.inner.has_more()
-    }
-
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write(bytes)
-    }
-
-    fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.inner.write_vectored(pieces)
-    }
-
-    fn unsent_len(&self) -> usize {
-        self.inner.unsent_len()
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        self.inner.flush()
-    }
-
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.inner.shutdown_write()
-    }
-
-    fn close(&self) {
-        self.inner.close();
-        drop(self.row.take());
-    }
-
-    fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {
-        self.inner.attach(ioloop, token)
-    }
-
-    fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
-        self.inner.with_fd(f);
-    }
-
-    fn take_error(&self) -> Option<io::Error> {
-        self.inner.take_error()
-    }
-
-    fn peer_addr(&self) -> Option<Address> {
-        Some(self.peer.clone())
-    }
-
-    fn local_addr(&self) -> Option<Address> {
-        Some(self.local.clone())
-    }
-
-    fn detach(&self) -> Option<Box<dyn Transport>> {
-        Some(Box::new(Self {
-            inner: self.inner.detach()?,
-            peer: self.peer.clone(),
-            local: self.local.clone(),
-            row: Cell::new(self.row.take()),
-        }))
     }
 }
