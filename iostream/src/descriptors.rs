@@ -83,13 +83,13 @@ impl DescriptorTransport {
         if !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
+        // Without the flag, a program that is not Rust's own may have SIGPIPE at its deadly default.
+        #[cfg(not(target_vendor = "apple"))]
+        let flags = SendFlags::NOSIGNAL;
+        #[cfg(target_vendor = "apple")]
+        let flags = SendFlags::empty();
         loop {
-            match sendmsg(
-                fd,
-                &[IoSlice::new(bytes)],
-                &mut ancillary,
-                SendFlags::NOSIGNAL,
-            ) {
+            match sendmsg(fd, &[IoSlice::new(bytes)], &mut ancillary, flags) {
                 Err(rustix::io::Errno::INTR) => {}
                 result => return Ok(result?),
             }

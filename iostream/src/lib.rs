@@ -1,4 +1,4 @@
-//! Buffered, non-blocking streams on the event loop, and the listener that accepts them.
+//! Buffered, non-blocking streams on the event loop, and the listeners that accept them.
 //!
 //! ```text
 //!  read side: one owner (&mut)              write side: any number of handles (&)
@@ -47,9 +47,22 @@
 //! All of them are the last one with a different closure. Every read names its bound; going past
 //! it is a typed error that leaves the stream usable for an answer (Tornado closes there).
 //!
+//! # Who listens where
+//!
+//! | to listen | use |
+//! |---|---|
+//! | and hand each stream to an `async` closure | [`TcpServer`] |
+//! | on a port of all addresses of a host | [`bind_sockets`] |
+//! | on one address, or a socket that is there already | [`Listener`] |
+//! | on a Unix socket | [`bind_unix_socket`] |
+//! | on sockets that systemd has bound | [`inherited_listeners`] |
+//! | on those of the process that we replace | [`handover`] |
+//! | within maxima, at a pace | [`Admission`], [`LoopConnections`] |
+//! | behind proxies that tell their clients' addresses | [`ProxyProtocol`] |
+//!
 //! # What this is not
 //!
-//! No TLS, no names, no Unix sockets yet; no protocol ever.
+//! No TLS, no names yet; no protocol ever but the one of proxies, which comes before all others.
 
 mod acceptor;
 mod address;

@@ -86,9 +86,7 @@ fn address_of(socket: &Socket) -> Result<Address, NotAListener> {
     if socket.r#type().map_err(system)? != Type::STREAM {
         return Err(NotAListener::NotAStream);
     }
-    let is_listening = rustix::net::sockopt::socket_acceptconn(socket)
-        .map_err(|error| NotAListener::System(error.into()))?;
-    if !is_listening {
+    if !is_listening(socket).map_err(system)? {
         return Err(NotAListener::NotListening);
     }
     let address = socket.local_addr().map_err(system)?;
@@ -97,6 +95,17 @@ fn address_of(socket: &Socket) -> Result<Address, NotAListener> {
     } else {
         Err(NotAListener::UnknownFamily)
     }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn is_listening(socket: &Socket) -> io::Result<bool> {
+    Ok(rustix::net::sockopt::socket_acceptconn(socket)?)
+}
+
+/// Apple's systems know the question and not the answer; there the first `accept` tells.
+#[cfg(target_vendor = "apple")]
+fn is_listening(_: &Socket) -> io::Result<bool> {
+    Ok(true)
 }
 
 impl AsFd for ListeningSocket {

@@ -109,9 +109,18 @@ fn bind_to_file(
     }
     // From here on the file goes with the value, also where what follows fails.
     let file = SocketFile::at(path).map_err(at(BindPhase::Bind))?;
-    fs::set_permissions(path, Permissions::from_mode(mode & 0o777))
-        .map_err(at(BindPhase::SetMode))?;
+    set_mode(path, mode & 0o777).map_err(at(BindPhase::SetMode))?;
     Ok(file)
+}
+
+/// Where the file has the mode already, which on Linux is so unless the umask forbids it, nothing
+/// is done by name: in a directory that others may write to, the name could be another file's.
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if found.file_type().is_socket() && found.permissions().mode() & 0o777 == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 /// Removes a socket that refuses connections: its listener is gone. `in_use` is what is said of
@@ -205,5 +214,31 @@ impl Drop for SocketFile {
             // Fails when the directory is no longer ours to write; the next start replaces it.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn on_linux_the_file_has_the_socket_s_mode_from_its_first_moment() {
+        let name = format!("squall-mode-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        for mode in [0o600, 0o200, 0o000] {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            rustix::fs::fchmod(socket.as_fd(), Mode::from_raw_mode(mode)).unwrap();
+            socket.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+            let _file = SocketFile::at(&path).unwrap();
+            let found = fs::symlink_metadata(&path).unwrap().permissions().mode();
+            assert_eq!(found & 0o777 & !mode, 0, "{found:o}");
+            // And before it listens, nobody gets in.
+            let refused = std::os::unix::net::UnixStream::connect(&path).unwrap_err();
+            let is_root = rustix::process::geteuid().is_root();
+            let is_allowed = is_root || mode & 0o200 != 0;
+            assert!(!is_allowed || refused.kind() == io::ErrorKind::ConnectionRefused);
+        }
+        assert!(!path.exists());
     }
 }

@@ -4,6 +4,9 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use rustix::process::Uid;
+
 use super::HandoverError;
 use crate::IoStream;
 
@@ -54,10 +57,15 @@ pub(super) fn check_user(stream: &IoStream) -> Result<(), HandoverError> {
 fn check_user_of(fd: BorrowedFd<'_>) -> Result<(), HandoverError> {
     let credentials = rustix::net::sockopt::socket_peercred(fd)
         .map_err(|error| HandoverError::System(error.into()))?;
-    let is_trusted = credentials.uid == rustix::process::geteuid() || credentials.uid.is_root();
-    match is_trusted {
-        true => Ok(()),
-        false => Err(HandoverError::OtherUser(credentials.uid.as_raw())),
+    check_uid(credentials.uid, rustix::process::geteuid())
+}
+
+#[cfg(target_os = "linux")]
+fn check_uid(theirs: Uid, ours: Uid) -> Result<(), HandoverError> {
+    if theirs == ours || theirs.is_root() {
+        Ok(())
+    } else {
+        Err(HandoverError::OtherUser(theirs.as_raw()))
     }
 }
 
@@ -65,4 +73,31 @@ fn check_user_of(fd: BorrowedFd<'_>) -> Result<(), HandoverError> {
 #[cfg(not(target_os = "linux"))]
 fn check_user_of(_: BorrowedFd<'_>) -> Result<(), HandoverError> {
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn only_the_same_user_and_root_are_trusted() {
+        let check = |theirs: u32, ours: u32, expected: bool| {
+            let checked = check_uid(Uid::from_raw(theirs), Uid::from_raw(ours));
+            assert_eq!(checked.is_ok(), expected, "{theirs} {ours}");
+        };
+        check(1000, 1000, true);
+        check(0, 1000, true);
+        check(0, 0, true);
+        check(1000, 0, false);
+        check(1001, 1000, false);
+    }
+
+    #[test]
+    fn the_other_end_of_a_pair_is_ours() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        assert!(check_user_of(one.as_fd()).is_ok());
+    }
 }
