@@ -25,7 +25,8 @@ use crate::pacing::Pacing;
 use crate::waiter::Waiters;
 use crate::{Address, AdmissionCounters, AdmissionLimits, TrustedPeers};
 
-/// The state of [`AdmissionLimits`]: share one among listeners, and they are counted together.
+/// The state of [`AdmissionLimits`]: share one among listeners of a loop, and they are counted
+/// together.
 ///
 /// ```
 /// use squall_ioloop::IoLoop;
@@ -103,6 +104,10 @@ impl Admission {
         }
     }
 
+    pub(crate) fn is_of(&self, ioloop: &Handle) -> bool {
+        self.inner.ioloop.is_same_loop(ioloop)
+    }
+
     pub(crate) fn limits(&self) -> &AdmissionLimits {
         &self.inner.limits
     }
@@ -115,6 +120,9 @@ impl Admission {
 
     /// Whether there is room for one more. If not, `token` is told when there is.
     pub(crate) fn has_room_or_queue(&self, token: Token) -> bool {
+        for gate in self.gates() {
+            gate.answer(token);
+        }
         let full = self.gates().into_iter().find(|gate| !gate.has_room());
         if let Some(gate) = full {
             gate.queue(token);

@@ -7,13 +7,17 @@ use std::rc::Rc;
 
 use squall_ioloop::{Handle, Ready, Token};
 
-/// Counts what is open. A listener that finds it full queues, and is told, first come first
-/// served, when there is room.
+/// Counts what is open. A listener that finds it full queues, and is called, first come first
+/// served, when there is room. The place that it is called for is kept for it: else a listener
+/// with many new connections, which hears of them before all that is called, would always be there
+/// first.
 #[derive(Default)]
 pub(crate) struct Gate {
     connections_max: Cell<Option<usize>>,
     open: Cell<usize>,
     queue: RefCell<VecDeque<Token>>,
+    /// Who was called and has not come yet.
+    called: Cell<Option<Token>>,
 }
 
 impl Gate {
@@ -33,9 +37,17 @@ impl Gate {
     }
 
     pub(crate) fn has_room(&self) -> bool {
+        let kept = usize::from(self.called.get().is_some());
         self.connections_max
             .get()
-            .is_none_or(|max| self.open.get() < max)
+            .is_none_or(|max| self.open.get() + kept < max)
+    }
+
+    /// Says that a listener has come, in case it was called.
+    pub(crate) fn answer(&self, token: Token) {
+        if self.called.get() == Some(token) {
+            self.called.set(None);
+        }
     }
 
     pub(crate) fn enter(&self) {
@@ -60,16 +72,20 @@ impl Gate {
     }
 
     pub(crate) fn leave_queue(&self, token: Token) {
+        self.answer(token);
         self.queue.borrow_mut().retain(|known| *known != token);
     }
 
-    /// Tells the first of the queue if there is room. Whoever is told and leaves room has to call
+    /// Calls the first of the queue if there is room. Whoever has come and leaves room has to call
     /// the next: it may have had nobody waiting, or have taken one place where two were free.
     pub(crate) fn call_next(&self, ioloop: &Handle) {
-        if self.has_room() {
-            if let Some(token) = self.queue.borrow_mut().pop_front() {
-                ioloop.ready_again(token, Ready::READABLE);
-            }
+        if self.called.get().is_some() || !self.has_room() {
+            return;
+        }
+        let next = self.queue.borrow_mut().pop_front();
+        if let Some(token) = next {
+            self.called.set(Some(token));
+            ioloop.ready_again(token, Ready::READABLE);
         }
     }
 }

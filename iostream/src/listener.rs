@@ -189,12 +189,16 @@ impl Listener {
     ///
     /// # Errors
     /// What the poller says.
+    ///
+    /// # Panics
+    /// When `admission` is of another loop.
     pub fn accept_admitted(
         self,
         ioloop: &Handle,
         admission: &Admission,
         handle_stream: impl Fn(IoStream, Address) + 'static,
     ) -> io::Result<Listening> {
+        assert!(admission.is_of(ioloop), "an admission is of one loop");
         let address = self.local_addr()?;
         let acceptor = Acceptor::register(
             ioloop,

@@ -173,3 +173,29 @@ fn beyond_the_pace_connections_wait() {
     assert_eq!(kept.borrow().len(), 8);
     assert_eq!(listening.counters().refused_per_peer, 0);
 }
+
+#[test]
+fn a_listener_that_is_flooded_takes_nobody_s_place() {
+    let ioloop = IoLoop::new().unwrap();
+    LoopConnections::of(&ioloop).set_max(Some(1));
+    let (busy, of_busy) = limited(&ioloop, AdmissionLimits::default());
+    let mut clients = connect(&busy, 1);
+    expect_open(&ioloop, &of_busy, 1);
+    clients.extend(connect(&busy, 1));
+    settle(&ioloop);
+    // Behind the busy one in the queue, which has a new connection for every place that is free.
+    let (quiet, of_quiet) = limited(&ioloop, AdmissionLimits::default());
+    clients.extend(connect(&quiet, 1));
+    settle(&ioloop);
+    let mut rounds = 0;
+    while of_quiet.borrow().is_empty() {
+        rounds += 1;
+        assert!(rounds <= 3, "the quiet one is never accepted from");
+        clients.extend(connect(&busy, 1));
+        of_busy.borrow_mut().clear();
+        for _ in 0..5 {
+            clients.extend(connect(&busy, 1));
+            ioloop.run_once(Some(Duration::ZERO)).unwrap();
+        }
+    }
+}
