@@ -44,12 +44,10 @@ struct Server {
 }
 
 impl Server {
-    /// A listener that keeps what it accepts.
+    /// A listener that keeps what it accepts. Its rests cost no time: the sockets are real, and the
+    /// clock is not.
     fn new(limits: AdmissionLimits) -> Self {
-        Self::on(IoLoop::new().unwrap(), limits)
-    }
-
-    fn on(ioloop: IoLoop, limits: AdmissionLimits) -> Self {
+        let ioloop = virtual_loop();
         let admission = Admission::new(&ioloop, limits);
         let kept: Rc<RefCell<Vec<IoStream>>> = Rc::default();
         let inner = kept.clone();
@@ -162,7 +160,7 @@ fn in_a_long_shortage_clients_see_an_end() {
 fn patience_ends() {
     with_few_descriptors("patience_ends", || {
         let limits = AdmissionLimits::default().patience(Duration::from_millis(300));
-        let server = Server::on(virtual_loop(), limits);
+        let server = Server::new(limits);
         let _waiting = server.connect(3);
         let _hoard = hoard();
         let begun_at = server.ioloop.now();
