@@ -83,7 +83,7 @@ impl DescriptorTransport {
         if !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        // Without the flag, a program that is not Rust's own may have SIGPIPE at its deadly default.
+        // Without it, a program that is not Rust's own may have SIGPIPE at its deadly default.
         #[cfg(not(target_vendor = "apple"))]
         let flags = SendFlags::NOSIGNAL;
         #[cfg(target_vendor = "apple")]

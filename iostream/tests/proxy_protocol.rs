@@ -319,7 +319,7 @@ impl Numbers {
 
     fn unix(&mut self) -> Address {
         let name: Vec<u8> = self.bytes(100).into_iter().map(|byte| byte | 1).collect();
-        let path = || String::from_utf8_lossy(&name.repeat(1)[..name.len().min(30)]).into_owned();
+        let path = || String::from_utf8_lossy(&name[..name.len().min(30)]).into_owned();
         Address::Unix(match self.below(3) {
             0 if !name.is_empty() => UnixAddress::Path(path().into()),
             1 if !name.is_empty() => UnixAddress::Abstract(name),
