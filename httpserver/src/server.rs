@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use squall_ioloop::{Handle, with_timeout};
-use squall_iostream::{IoStream, ListenerOptions, Listening, TcpListener};
+use squall_iostream::{Address, IoStream, Listener, ListenerOptions, Listening};
 
 use crate::connection;
 use crate::date::Preamble;
@@ -81,19 +81,20 @@ impl HttpServer {
         let options = ListenerOptions::default()
             .backlog(self.shared.config.backlog)
             .reuse_port(self.shared.config.has_reuse_port);
-        self.add_listener(TcpListener::bind(address, &options)?)
+        let address = self.add_listener(Listener::bind(address, &options)?)?;
+        Ok(address.inet().expect("it was bound to one"))
     }
 
-    /// Listens on a socket that is bound already.
+    /// Listens on a socket that is bound already, TCP or Unix.
     ///
     /// # Errors
     /// What the poller says.
-    pub fn add_listener(&self, listener: TcpListener) -> io::Result<SocketAddr> {
+    pub fn add_listener(&self, listener: Listener) -> io::Result<Address> {
         let server = self.clone();
         let listening = listener.accept_with(&self.shared.ioloop, move |stream, _| {
             server.serve_stream(stream)
         })?;
-        let address = listening.local_addr();
+        let address = listening.local_addr().clone();
         self.shared.listeners.borrow_mut().push(listening);
         Ok(address)
     }

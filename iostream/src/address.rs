@@ -81,6 +81,22 @@ impl From<SockAddr> for Address {
     }
 }
 
+impl From<std::os::unix::net::SocketAddr> for Address {
+    fn from(address: std::os::unix::net::SocketAddr) -> Self {
+        if let Some(path) = address.as_pathname() {
+            return Self::Unix(UnixAddress::Path(path.to_owned()));
+        }
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::linux::net::SocketAddrExt;
+            if let Some(name) = address.as_abstract_name() {
+                return Self::Unix(UnixAddress::Abstract(name.to_owned()));
+            }
+        }
+        Self::Unix(UnixAddress::Unnamed)
+    }
+}
+
 /// `127.0.0.1:80`, `unix:/run/app.socket`, `unix:@name` or `unix:`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

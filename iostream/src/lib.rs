@@ -1,4 +1,4 @@
-//! Buffered, non-blocking streams on the event loop, the listener that accepts them, and the client
+//! Buffered, non-blocking streams on the event loop, the listeners that accept them, and the client
 //! that connects them by name.
 //!
 //! ```text
@@ -58,21 +58,46 @@
 //!  IoStream            or a ConnectError: which phase, what was tried, what each said
 //! ```
 //!
+//! # Who listens where
+//!
+//! | to listen | use |
+//! |---|---|
+//! | and hand each stream to an `async` closure | [`TcpServer`] |
+//! | on a port of all addresses of a host | [`bind_sockets`] |
+//! | on one address, or a socket that is there already | [`Listener`] |
+//! | on a Unix socket | [`bind_unix_socket`] |
+//! | on sockets that systemd has bound | [`inherited_listeners`] |
+//! | on those of the process that we replace | [`handover`] |
+//! | within maxima, at a pace | [`Admission`], [`LoopConnections`] |
+//! | behind proxies that tell their clients' addresses | [`ProxyProtocol`] |
+//!
 //! # What this is not
 //!
-//! No TLS yet; no protocol ever.
-
-#![forbid(unsafe_code)]
+//! No TLS yet; no protocol ever but the one of proxies, which comes before all others.
 
 mod acceptor;
 mod address;
+mod admission;
+mod admission_limits;
+mod bind;
 mod budget;
+mod complaint;
 mod connect;
 mod core;
+mod descriptors;
 mod error;
+mod gate;
+mod handle_stream;
+pub mod handover;
 mod happy_eyeballs;
+mod inherited;
 mod listener;
+mod listening_socket;
 pub mod memory;
+mod pacing;
+mod proxied;
+mod proxied_transport;
+pub mod proxy_protocol;
 #[cfg(test)]
 mod random;
 mod read;
@@ -80,15 +105,29 @@ mod read_buffer;
 mod resolver;
 mod shared;
 mod socket;
+mod spare;
 mod stream;
+mod sys;
 mod tcp_client;
+mod tcp_server;
+mod tcp_server_builder;
 mod transport;
+mod trusted_peers;
+mod unix_listener;
 mod waiter;
 mod write_buffer;
 
 pub use address::{Address, UnixAddress};
+pub use admission::Admission;
+pub use admission_limits::{AdmissionCounters, AdmissionLimits};
+pub use bind::{BindError, BindPhase, bind_sockets};
 pub use error::{StreamClosed, StreamError};
-pub use listener::{ListenerOptions, Listening, TcpListener};
+pub use gate::LoopConnections;
+pub use handle_stream::{HandleStream, Outcome, StreamFuture, callback};
+pub use inherited::{InheritError, Inherited, NamedListener, inherited, inherited_listeners};
+pub use listener::{Listener, ListenerOptions, Listening};
+pub use listening_socket::NotAListener;
+pub use proxied::{ProxyProtocol, ProxyProtocolError};
 pub use read::Step;
 pub use resolver::{
     CachingResolver, Endpoint, FixedResolver, InvalidName, OverrideResolver, ResolveError,
@@ -97,4 +136,8 @@ pub use resolver::{
 pub use socket::SocketTransport;
 pub use stream::{IoStream, StreamHandle};
 pub use tcp_client::{ConnectError, ConnectEvent, Family, InvalidTarget, Phase, Target, TcpClient};
+pub use tcp_server::{DrainReport, TcpServer, TcpServerCounters};
+pub use tcp_server_builder::TcpServerBuilder;
 pub use transport::Transport;
+pub use trusted_peers::{NotANetwork, TrustedPeers};
+pub use unix_listener::bind_unix_socket;

@@ -1,31 +1,37 @@
-//! Listening sockets: how they are bound, and when they are closed. Accepting is in `acceptor.rs`.
+//! Listening sockets as their users see them: options, the socket that accepts nobody yet, and the
+//! listener at work. Binding is in `bind.rs` and `unix_listener.rs`, accepting in `acceptor.rs`.
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::{Rc, Weak};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use squall_ioloop::Handle;
 
 use crate::acceptor::Acceptor;
-use crate::{Address, IoStream};
+use crate::bind::{self, BindError, BindPhase};
+use crate::listening_socket::{ListeningSocket, NotAListener};
+use crate::unix_listener::SocketFile;
+use crate::{Address, Admission, AdmissionCounters, AdmissionLimits, IoStream};
 
 /// Settings of a listening socket.
 ///
 /// ```
-/// use squall_iostream::{ListenerOptions, TcpListener};
+/// use squall_iostream::{Listener, ListenerOptions};
 /// // Two threads share a port; each has a listener of its own.
 /// let options = ListenerOptions::default().reuse_port(true).backlog(4096);
-/// let first = TcpListener::bind("127.0.0.1:0", &options)?;
-/// let second = TcpListener::bind(first.local_addr()?, &options)?;
+/// let first = Listener::bind("127.0.0.1:0", &options)?;
+/// let address = first.local_addr()?.inet().expect("an address of the Internet");
+/// let second = Listener::bind(address, &options)?;
 /// assert_eq!(first.local_addr()?, second.local_addr()?);
-/// # std::io::Result::Ok(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ListenerOptions {
-    backlog: i32,
-    has_reuse_port: bool,
+    pub(crate) backlog: i32,
+    pub(crate) has_reuse_port: bool,
+    pub(crate) unix_mode: u32,
 }
 
 impl Default for ListenerOptions {
@@ -33,6 +39,7 @@ impl Default for ListenerOptions {
         Self {
             backlog: 1024,
             has_reuse_port: false,
+            unix_mode: 0o600,
         }
     }
 }
@@ -48,22 +55,30 @@ impl ListenerOptions {
 
     /// Lets several sockets listen on the same address, and the system spread connections among
     /// them (`SO_REUSEPORT`): one listener per thread. Default off, so that a second server on a
-    /// port is an error.
+    /// port is an error. Not for Unix sockets.
     #[must_use]
     pub fn reuse_port(mut self, on: bool) -> Self {
         self.has_reuse_port = on;
         self
     }
+
+    /// The mode of a Unix socket's file: who may write to it may connect. Default 0600, the user
+    /// of the server alone, as Tornado's. Bits beyond 0777 are ignored.
+    #[must_use]
+    pub fn unix_mode(mut self, mode: u32) -> Self {
+        self.unix_mode = mode;
+        self
+    }
 }
 
-/// A socket that listens, and accepts nobody yet.
+/// A socket that listens, TCP or Unix, and accepts nobody yet.
 ///
 /// ```
 /// use squall_ioloop::IoLoop;
-/// use squall_iostream::{IoStream, ListenerOptions, TcpListener};
+/// use squall_iostream::{IoStream, Listener, ListenerOptions};
 ///
 /// let ioloop = IoLoop::new()?;
-/// let listener = TcpListener::bind("127.0.0.1:0", &ListenerOptions::default())?;
+/// let listener = Listener::bind("127.0.0.1:0", &ListenerOptions::default())?;
 /// let handle = ioloop.handle().clone();
 /// let listening = listener.accept_with(&ioloop, move |stream, _peer| {
 ///     handle.spawn_detached(async move {
@@ -71,53 +86,88 @@ impl ListenerOptions {
 ///         let _ = stream.drained(0).await;
 ///     });
 /// })?;
-/// let address = listening.local_addr();
+/// let address = listening.local_addr().inet().expect("an address of the Internet");
 /// let welcome = ioloop.run_until(async {
 ///     let mut stream = IoStream::connect(&ioloop, address).await?;
 ///     stream.read_until_close(100).await.map_err(std::io::Error::from)
 /// })??;
 /// assert_eq!(welcome, b"welcome");
-/// # std::io::Result::Ok(())
+/// assert_eq!(listening.counters().accepted, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct TcpListener {
-    socket: mio::net::TcpListener,
+pub struct Listener {
+    socket: ListeningSocket,
 }
 
-impl TcpListener {
-    /// Binds to the first address that works and listens there.
+impl Listener {
+    pub(crate) fn from_socket(socket: ListeningSocket) -> Self {
+        Self { socket }
+    }
+
+    /// Binds to the first address that works and listens there. For all addresses of a host there
+    /// is [`bind_sockets`](crate::bind_sockets), for a Unix socket
+    /// [`bind_unix_socket`](crate::bind_unix_socket).
     ///
     /// # Errors
     /// What the system says of the last address: in use, not allowed, not ours.
-    pub fn bind(address: impl ToSocketAddrs, options: &ListenerOptions) -> io::Result<Self> {
-        let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
-        for address in address.to_socket_addrs()? {
-            match listen(address, options) {
-                Ok(socket) => return Ok(Self { socket }),
-                Err(error) => last = error,
+    pub fn bind(address: impl ToSocketAddrs, options: &ListenerOptions) -> Result<Self, BindError> {
+        let resolving = |source| BindError::System {
+            address: "the address".to_owned(),
+            phase: BindPhase::Resolve,
+            source,
+        };
+        let addresses = address.to_socket_addrs().map_err(resolving)?;
+        let mut last = None;
+        for address in addresses {
+            match bind::listen(address, options) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => last = Some(error),
             }
         }
-        Err(last)
+        Err(last.unwrap_or_else(|| {
+            resolving(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "no address to listen on",
+            ))
+        }))
     }
 
-    /// Takes a socket over that listens already: inherited, or bound by other means. What it
-    /// accepts sends without delay (`TCP_NODELAY`), as with [`Self::bind`].
+    /// Takes a socket over that listens already, bound by other means. What it accepts sends
+    /// without delay (`TCP_NODELAY`), as with [`Self::bind`].
     ///
     /// # Errors
     /// When its options cannot be set.
     pub fn from_std(socket: std::net::TcpListener) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        SockRef::from(&socket).set_tcp_nodelay(true)?;
-        Ok(Self {
-            socket: mio::net::TcpListener::from_std(socket),
-        })
+        Ok(Self::from_fd(socket.into())?)
+    }
+
+    /// Takes a Unix socket over that listens already. Its file is not removed.
+    ///
+    /// # Errors
+    /// When its options cannot be set.
+    pub fn from_std_unix(socket: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        Ok(Self::from_fd(socket.into())?)
+    }
+
+    /// Takes a descriptor over that listens already, TCP or Unix; which, and whether it does, is
+    /// asked of the system. It is made non-blocking and is not inherited by children.
+    ///
+    /// # Errors
+    /// [`NotAListener`] says what it is instead. It is closed then.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, NotAListener> {
+        ListeningSocket::from_fd(fd).map(Self::from_socket)
     }
 
     /// Where it listens: with port 0, the port that the system chose.
     ///
     /// # Errors
     /// What the system says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub fn local_addr(&self) -> io::Result<Address> {
         self.socket.local_addr()
+    }
+
+    pub(crate) fn put_file(&mut self, file: SocketFile) {
+        self.socket.put_file(file);
     }
 
     /// Accepts from now on: `handle_stream` (Tornado's name) gets each new stream and its peer's
@@ -131,58 +181,77 @@ impl TcpListener {
         ioloop: &Handle,
         handle_stream: impl Fn(IoStream, Address) + 'static,
     ) -> io::Result<Listening> {
+        let admission = Admission::new(ioloop, AdmissionLimits::default());
+        self.accept_admitted(ioloop, &admission, handle_stream)
+    }
+
+    /// As [`Self::accept_with`], within limits.
+    ///
+    /// # Errors
+    /// What the poller says.
+    ///
+    /// # Panics
+    /// When `admission` is of another loop.
+    pub fn accept_admitted(
+        self,
+        ioloop: &Handle,
+        admission: &Admission,
+        handle_stream: impl Fn(IoStream, Address) + 'static,
+    ) -> io::Result<Listening> {
+        assert!(admission.is_of(ioloop), "an admission is of one loop");
         let address = self.local_addr()?;
-        let acceptor = Acceptor::register(ioloop, self.socket, Box::new(handle_stream))?;
+        let acceptor = Acceptor::register(
+            ioloop,
+            self.socket,
+            admission.clone(),
+            Box::new(handle_stream),
+        )?;
         Ok(Listening {
             ioloop: ioloop.clone(),
             acceptor: Rc::downgrade(&acceptor),
+            admission: admission.clone(),
             address,
         })
     }
 }
 
-fn listen(address: SocketAddr, options: &ListenerOptions) -> io::Result<mio::net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    // A server that restarts must not wait for the connections of the one before it.
-    socket.set_reuse_address(true)?;
-    if options.has_reuse_port {
-        socket.set_reuse_port(true)?;
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    // Accepted sockets inherit it on Linux: one call here instead of one a connection.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(options.backlog)?;
-    Ok(mio::net::TcpListener::from_std(socket.into()))
 }
 
-/// A listener at work. Dropping it closes the socket. See [`TcpListener`] for an example.
+/// A listener at work. Dropping it closes the socket. See [`Listener`] for an example.
 #[must_use = "dropping it stops listening"]
 pub struct Listening {
     ioloop: Handle,
     /// The loop owns it: what it calls may own this `Listening`.
     acceptor: Weak<Acceptor>,
-    address: SocketAddr,
+    admission: Admission,
+    address: Address,
 }
 
 impl Listening {
     /// Where it listens.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn local_addr(&self) -> &Address {
+        &self.address
     }
 
-    /// Stops listening, as dropping does.
+    /// What it has let in and what not; with listeners that share its [`Admission`], in sum.
+    pub fn counters(&self) -> AdmissionCounters {
+        self.admission.counters()
+    }
+
+    /// Stops listening, as dropping does. Connections that wait in the backlog are reset, unless
+    /// another process holds the socket too.
     pub fn close(&self) {
         if let Some(acceptor) = self.acceptor.upgrade() {
             acceptor.close(&self.ioloop);
         }
+    }
+
+    pub(crate) fn acceptor(&self) -> &Weak<Acceptor> {
+        &self.acceptor
     }
 }
 
@@ -196,19 +265,23 @@ impl fmt::Debug for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listening")
             .field("address", &self.address)
+            .field("counters", &self.counters())
             .finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for TcpListener {
+impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
+        f.debug_struct("Listener")
+            .field("address", &self.local_addr().ok())
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::SockRef;
     use squall_ioloop::IoLoop;
     use std::cell::Cell;
 
@@ -224,8 +297,8 @@ mod tests {
     fn accepted_sockets_send_without_delay_however_their_listener_was_bound() {
         let any = "127.0.0.1:0";
         let inherited = std::net::TcpListener::bind(any).unwrap();
-        let bound = TcpListener::bind(any, &ListenerOptions::default()).unwrap();
-        for listener in [bound, TcpListener::from_std(inherited).unwrap()] {
+        let bound = Listener::bind(any, &ListenerOptions::default()).unwrap();
+        for listener in [bound, Listener::from_std(inherited).unwrap()] {
             let ioloop = IoLoop::new().unwrap();
             let found = Rc::new(Cell::new(None));
             let inner = found.clone();
@@ -234,7 +307,8 @@ mod tests {
                     inner.set(Some(is_nodelay(&stream)))
                 })
                 .unwrap();
-            let _client = std::net::TcpStream::connect(listening.local_addr()).unwrap();
+            let address = listening.local_addr().inet().unwrap();
+            let _client = std::net::TcpStream::connect(address).unwrap();
             while found.get().is_none() {
                 ioloop.run_once(None).unwrap();
             }

@@ -1,12 +1,13 @@
 //! The socket as a transport: TCP and Unix alike, for the calls are the same.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice, Read};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::Socket;
 
+use crate::admission::Seat;
 use crate::{Address, Transport};
 
 /// A connected stream socket: TCP or Unix.
@@ -29,6 +30,9 @@ use crate::{Address, Transport};
 pub struct SocketTransport {
     /// `None` once closed.
     socket: RefCell<Option<Socket>>,
+    /// Its place among the connections of its listener, if it was accepted. Given back when the
+    /// socket is closed, after it.
+    seat: Cell<Option<Seat>>,
 }
 
 impl SocketTransport {
@@ -36,7 +40,15 @@ impl SocketTransport {
     pub(crate) fn from_nonblocking(socket: impl Into<OwnedFd>) -> Self {
         Self {
             socket: RefCell::new(Some(Socket::from(socket.into()))),
+            seat: Cell::new(None),
         }
+    }
+
+    /// A socket that was accepted.
+    pub(crate) fn seated(socket: impl Into<OwnedFd>, seat: Seat) -> Self {
+        let transport = Self::from_nonblocking(socket);
+        transport.seat.set(Some(seat));
+        transport
     }
 
     fn with<R>(&self, mut f: impl FnMut(&Socket) -> io::Result<R>) -> io::Result<R> {
@@ -88,6 +100,7 @@ impl Transport for SocketTransport {
     fn close(&self) {
         let socket = self.socket.take();
         drop(socket);
+        drop(self.seat.take());
     }
 
     fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
@@ -109,8 +122,9 @@ impl Transport for SocketTransport {
     }
 
     fn detach(&self) -> Option<Box<dyn Transport>> {
-        let socket = self.socket.take()?;
-        Some(Box::new(Self::from_nonblocking(socket)))
+        let detached = Self::from_nonblocking(self.socket.take()?);
+        detached.seat.set(self.seat.take());
+        Some(Box::new(detached))
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ends::{TICK, pair, pattern, virtual_loop};
 use squall_ioloop::IoLoop;
 use squall_iostream::memory::{self, Options};
-use squall_iostream::{IoStream, ListenerOptions, Step, StreamError, TcpListener};
+use squall_iostream::{IoStream, Listener, ListenerOptions, Step, StreamError};
 
 const BLOB: usize = 150_000;
 
@@ -117,8 +117,8 @@ fn in_memory_with_little_room_and_latency() {
 #[test]
 fn over_tcp() {
     let ioloop = IoLoop::new().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0", &ListenerOptions::default()).unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = Listener::bind("127.0.0.1:0", &ListenerOptions::default()).unwrap();
+    let address = listener.local_addr().unwrap().inet().unwrap();
     let handle = ioloop.handle().clone();
     let (sender, mut answered) = pair(&ioloop);
     let listening = listener.accept_with(&ioloop, move |stream, _| {

@@ -3,6 +3,9 @@
 
 #![allow(dead_code, reason = "no suite needs all of it")]
 
+pub(crate) mod folder;
+pub(crate) mod turns;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
