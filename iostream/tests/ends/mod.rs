@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "no suite needs all of it")]
 
+pub(crate) mod dialogue;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
