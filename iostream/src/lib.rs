@@ -69,6 +69,7 @@ mod shared;
 mod socket;
 mod stream;
 mod transport;
+mod unix;
 mod waiter;
 mod write_buffer;
 
