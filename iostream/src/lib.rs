@@ -61,6 +61,7 @@ mod core;
 mod error;
 mod listener;
 pub mod memory;
+mod pipe;
 #[cfg(test)]
 mod random;
 mod read;
@@ -76,6 +77,7 @@ mod write_buffer;
 pub use address::{Address, UnixAddress};
 pub use error::{StreamClosed, StreamError};
 pub use listener::{ListenerOptions, Listening, TcpListener};
+pub use pipe::PipeTransport;
 pub use read::Step;
 pub use socket::SocketTransport;
 pub use stream::{IoStream, StreamHandle};
