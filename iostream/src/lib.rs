@@ -55,6 +55,7 @@
 
 mod acceptor;
 mod address;
+mod async_io;
 mod budget;
 mod connect;
 mod core;
@@ -62,6 +63,7 @@ mod error;
 mod listener;
 pub mod memory;
 mod pipe;
+mod polled;
 #[cfg(test)]
 mod random;
 mod read;
@@ -69,6 +71,8 @@ mod read_buffer;
 mod shared;
 mod socket;
 mod stream;
+#[cfg(feature = "tokio")]
+mod tokio_io;
 mod transport;
 mod unix;
 mod waiter;
