@@ -41,6 +41,7 @@ impl AsyncRead for IoStream {
         self.poll_take(cx, buffer.len(), |bytes| {
             buffer[..bytes.len()].copy_from_slice(bytes);
         })
+        .map_err(io::Error::from)
     }
 
     fn poll_read_vectored(
@@ -56,6 +57,7 @@ impl AsyncRead for IoStream {
                 bytes = &bytes[count..];
             }
         })
+        .map_err(io::Error::from)
     }
 }
 
@@ -83,6 +85,7 @@ impl AsyncWrite for IoStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_accept(cx, &[IoSlice::new(bytes)])
+            .map_err(io::Error::from)
     }
 
     fn poll_write_vectored(
@@ -90,15 +93,15 @@ impl AsyncWrite for IoStream {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_accept(cx, pieces)
+        self.poll_accept(cx, pieces).map_err(io::Error::from)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_drained(cx, 0)
+        self.poll_drained(cx, 0).map_err(io::Error::from)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_shut_down(cx)
+        self.poll_shut_down(cx).map_err(io::Error::from)
     }
 }
 
@@ -116,6 +119,7 @@ impl AsyncWrite for StreamHandle {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_accept(cx, &[IoSlice::new(bytes)])
+            .map_err(io::Error::from)
     }
 
     fn poll_write_vectored(
@@ -123,14 +127,14 @@ impl AsyncWrite for StreamHandle {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_accept(cx, pieces)
+        self.poll_accept(cx, pieces).map_err(io::Error::from)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_drained(cx, 0)
+        self.poll_drained(cx, 0).map_err(io::Error::from)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_shut_down(cx)
+        self.poll_shut_down(cx).map_err(io::Error::from)
     }
 }

@@ -102,25 +102,29 @@ impl<T: Transport + ?Sized> Core<T> {
     /// to be read.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let result = self.transport.read(buffer);
-        match &result {
+        self.note_read(&result);
+        if let Ok(count @ 1..) = result {
+            if count < buffer.len() && !self.is_peer_gone() && !self.transport.has_more() {
+                self.unset_ready(Ready::READABLE);
+            }
+        }
+        result
+    }
+
+    /// What a read has told, by whatever means it was made.
+    pub(crate) fn note_read(&self, result: &io::Result<usize>) {
+        match result {
             // A transport without a descriptor may have no other way to say so.
             Ok(0) if !self.is_peer_gone() => {
                 self.set_ready(Ready::READ_CLOSED);
                 self.tell_closers();
             }
-            Ok(0) => {}
-            Ok(count) => {
-                self.budget.spend(*count);
-                if *count < buffer.len() && !self.is_peer_gone() && !self.transport.has_more() {
-                    self.unset_ready(Ready::READABLE);
-                }
-            }
+            Ok(count) => self.budget.spend(*count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.unset_ready(Ready::READABLE | Ready::ERROR);
             }
             Err(_) => {}
         }
-        result
     }
 
     // ---- writing
@@ -199,7 +203,8 @@ impl<T: Transport + ?Sized> Core<T> {
         }
     }
 
-    /// For a socket that is still connecting: it will say when it is writable.
+    /// For a socket that is still connecting, or that has taken no more by other means than
+    /// [`Self::flush`]: it will say when it is writable.
     pub(crate) fn expect_writable_event(&self) {
         self.unset_ready(Ready::WRITABLE);
     }

@@ -1,7 +1,7 @@
 //! The stream as a poller of futures sees it: what the traits of `futures-io` and of tokio have in
 //! common. They are in `async_io.rs` and `tokio_io.rs`.
 
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::task::{Context, Poll, ready};
 
 use crate::{IoStream, Step, StreamError, StreamHandle};
@@ -18,7 +18,7 @@ impl IoStream {
         cx: &Context<'_>,
         bytes_max: usize,
         mut take: impl FnMut(&[u8]),
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<Result<usize, StreamError>> {
         if bytes_max == 0 {
             return Poll::Ready(Ok(0));
         }
@@ -30,7 +30,7 @@ impl IoStream {
     }
 
     /// Waits until something is unread, and says how much. 0 is the end of the stream.
-    pub(crate) fn poll_unread(&mut self, cx: &Context<'_>) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_unread(&mut self, cx: &Context<'_>) -> Poll<Result<usize, StreamError>> {
         if self.unread_len() == 0 {
             ready!(self.poll_step(cx, |_| 0))?;
         }
@@ -42,10 +42,10 @@ impl IoStream {
         &mut self,
         cx: &Context<'_>,
         mut step: impl FnMut(&[u8]) -> usize,
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<Result<usize, StreamError>> {
         let mut step = |unread: &mut [u8]| {
             let used = step(unread);
-            Ok::<_, StreamError>(Step::Done(used, used))
+            Ok(Step::Done(used, used))
         };
         let taken = match self.decode_buffered(&mut step) {
             Ok(None) => ready!(self.poll_decode(cx, usize::MAX, &mut step)),
@@ -53,11 +53,10 @@ impl IoStream {
             Err(error) => Err(error),
         };
         Poll::Ready(match taken {
-            Ok(used) => Ok(used),
             Err(StreamError::Closed(closed)) if closed.cause().is_none() && !self.is_closed() => {
                 Ok(0)
             }
-            Err(error) => Err(error.into()),
+            taken => taken,
         })
     }
 }
@@ -68,7 +67,7 @@ impl StreamHandle {
         &self,
         cx: &Context<'_>,
         pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<Result<usize, StreamError>> {
         self.check_open()?;
         if pieces.iter().all(|piece| piece.is_empty()) {
             return Poll::Ready(Ok(0));
@@ -91,21 +90,25 @@ impl StreamHandle {
     }
 
     /// [`Self::drained`], polled.
-    pub(crate) fn poll_drained(&self, cx: &Context<'_>, unsent_max: usize) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_drained(
+        &self,
+        cx: &Context<'_>,
+        unsent_max: usize,
+    ) -> Poll<Result<(), StreamError>> {
         let core = self.core();
         core.flush();
         if self.unsent_len() <= unsent_max {
-            return Poll::Ready(self.check_open().map_err(io::Error::from));
+            return Poll::Ready(self.check_open().map_err(StreamError::from));
         }
         if core.take_deadline() {
-            return Poll::Ready(Err(StreamError::TimedOut.into()));
+            return Poll::Ready(Err(StreamError::TimedOut));
         }
         core.wait_for_room(cx);
         Poll::Pending
     }
 
     /// [`Self::shutdown_write`], polled. What was closed before without a failure is shut down.
-    pub(crate) fn poll_shut_down(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_shut_down(&self, cx: &Context<'_>) -> Poll<Result<(), StreamError>> {
         match self.check_open() {
             Err(closed) if closed.cause().is_none() => return Poll::Ready(Ok(())),
             _ => ready!(self.poll_drained(cx, 0))?,

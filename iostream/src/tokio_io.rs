@@ -37,6 +37,7 @@ impl AsyncRead for IoStream {
         let room = buffer.remaining();
         self.poll_take(cx, room, |bytes| buffer.put_slice(bytes))
             .map_ok(|_| ())
+            .map_err(io::Error::from)
     }
 }
 
@@ -48,6 +49,7 @@ impl AsyncWrite for IoStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_accept(cx, &[IoSlice::new(bytes)])
+            .map_err(io::Error::from)
     }
 
     fn poll_write_vectored(
@@ -55,7 +57,7 @@ impl AsyncWrite for IoStream {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_accept(cx, pieces)
+        self.poll_accept(cx, pieces).map_err(io::Error::from)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -63,11 +65,11 @@ impl AsyncWrite for IoStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_drained(cx, 0)
+        self.poll_drained(cx, 0).map_err(io::Error::from)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_shut_down(cx)
+        self.poll_shut_down(cx).map_err(io::Error::from)
     }
 }
 
@@ -79,6 +81,7 @@ impl AsyncWrite for StreamHandle {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_accept(cx, &[IoSlice::new(bytes)])
+            .map_err(io::Error::from)
     }
 
     fn poll_write_vectored(
@@ -86,7 +89,7 @@ impl AsyncWrite for StreamHandle {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_accept(cx, pieces)
+        self.poll_accept(cx, pieces).map_err(io::Error::from)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -94,10 +97,10 @@ impl AsyncWrite for StreamHandle {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_drained(cx, 0)
+        self.poll_drained(cx, 0).map_err(io::Error::from)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_shut_down(cx)
+        self.poll_shut_down(cx).map_err(io::Error::from)
     }
 }

@@ -84,9 +84,10 @@ impl End {
         self.manner != Manner::File
     }
 
-    /// Whether the kernel may move its bytes to another descriptor.
+    /// Whether the system may move its bytes to another descriptor. Not so a socket here, whose
+    /// calls must say that they do not wait: `splice` has no flag for it.
     pub(crate) fn can_be_spliced(&self) -> bool {
-        matches!(self.manner, Manner::Pipe | Manner::Socket)
+        self.manner == Manner::Pipe
     }
 
     /// Whether something may be left after a short read.

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use rustix::pipe::PipeFlags;
 use squall_ioloop::{Handle, IoLoop, Ready, Token, sleep};
 use squall_iostream::memory::{self, Options};
 use squall_iostream::{IoStream, StreamClosed, Transport};
@@ -279,4 +280,27 @@ impl Drop for TempPath {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// Two ends of a TCP connection.
+pub(crate) fn tcp_pair(ioloop: &Handle) -> (IoStream, IoStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (theirs, _) = listener.accept().unwrap();
+    for socket in [&ours, &theirs] {
+        socket.set_nodelay(true).unwrap();
+    }
+    let stream = |socket| IoStream::from_tcp(ioloop, socket).unwrap();
+    (stream(ours), stream(theirs))
+}
+
+/// Two streams over two pipes.
+pub(crate) fn pipe_pair(ioloop: &Handle) -> (IoStream, IoStream) {
+    let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let ((our_in, their_out), (their_in, our_out)) = (pipe(), pipe());
+    let ours = IoStream::from_pipes(ioloop, our_in, our_out).unwrap();
+    (
+        ours,
+        IoStream::from_pipes(ioloop, their_in, their_out).unwrap(),
+    )
 }
