@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "no suite needs all of it")]
 
 pub(crate) mod dialogue;
+pub(crate) mod unkind;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
