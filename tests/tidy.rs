@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that may have unsafe code, in their `sys.rs` and nowhere else.
-const MAY_BE_UNSAFE: &[&str] = &["ioloop"];
+const MAY_BE_UNSAFE: &[&str] = &["ioloop", "iostream"];
 /// Programs that stand for a host in C, and call `poll(2)` as it would.
 const HOSTS: &[&str] = &["examples/embed.rs", "ioloop/tests/host/mod.rs"];
 

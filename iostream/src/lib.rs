@@ -51,7 +51,7 @@
 //!
 //! No TLS, no names, no Unix sockets yet; no protocol ever.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod acceptor;
 mod address;
@@ -72,9 +72,11 @@ mod relay;
 mod shared;
 mod socket;
 mod stream;
+mod sys;
 #[cfg(feature = "tokio")]
 mod tokio_io;
 mod transport;
+mod udp;
 mod unix;
 mod waiter;
 mod write_buffer;
@@ -88,3 +90,4 @@ pub use relay::{RelayError, RelayFault, RelayOptions, Relayed, Side, relay};
 pub use socket::SocketTransport;
 pub use stream::{IoStream, StreamHandle};
 pub use transport::Transport;
+pub use udp::{Datagram, DatagramBatch, Received, UdpHandle, UdpOptions, UdpSocket};

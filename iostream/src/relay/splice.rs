@@ -183,14 +183,11 @@ mod tests {
         }
     }
 
+    /// A file that nothing is in, where a test removes it.
     fn appending(name: &str) -> (std::path::PathBuf, Appending) {
         let path = std::env::temp_dir().join(format!("squall-{}-{name}", std::process::id()));
-        let file = File::options()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .unwrap();
-        (path, Appending(file))
+        let file = File::options().append(true).create(true).open(&path);
+        (path, Appending(file.expect("a file")))
     }
 
     #[test]
