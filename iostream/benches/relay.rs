@@ -1,9 +1,9 @@
 //! What a relay costs, by copy and by `splice`: processor time of its thread, user and system, for
 //! each GiB that it moves over TCP, at several sizes of chunk. Both ways in turn, in one run.
 //!
-//! cargo bench -p squall-iostream --bench relay
+//! cargo bench -p squall-iostream --bench relay [-- [copy|splice] [KIB]]
 //!
-//! `strace -f -c` on it, with `copy` or `splice` as the argument, counts the calls.
+//! One way and one size of chunk alone are for `strace -f`, which counts the calls.
 
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
@@ -30,9 +30,14 @@ enum Pace {
 
 fn main() {
     let only = std::env::args().find(|arg| arg == "copy" || arg == "splice");
+    let only_kib: Option<usize> = std::env::args().find_map(|arg| arg.parse().ok());
     println!("ms of processor time per GiB; the ratio is splice to copy, medians of {ROUNDS}");
     for pace in [Pace::OneByOne, Pace::Stream] {
-        for chunk in [1, 4, 8, 16, 32, 64, 256].map(|kib| kib * 1024) {
+        for kib in [1, 4, 8, 16, 32, 64, 256] {
+            if only_kib.is_some_and(|only| only != kib) {
+                continue;
+            }
+            let chunk = kib * 1024;
             let bytes = BYTES.min(chunk * 8 * 1024);
             let cost = |may_splice| {
                 let wanted = if may_splice { "splice" } else { "copy" };
@@ -45,7 +50,6 @@ fn main() {
             let copy = median(rounds.iter().map(|round| round.0));
             let splice = median(rounds.iter().map(|round| round.1));
             let ratio = median(rounds.iter().map(|round| round.1 / round.0));
-            let kib = chunk / 1024;
             println!("{pace:>9?} {kib:>4} KiB: copy {copy:>6.0} splice {splice:>6.0} {ratio:>6.2}");
         }
     }

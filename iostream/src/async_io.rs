@@ -76,8 +76,8 @@ impl AsyncBufRead for IoStream {
     }
 }
 
-/// As for [`StreamHandle`]. Where the extension traits are imported, `stream.write(…)` is theirs, and a
-/// future; ours is `stream.handle().write(…)`.
+/// As for [`StreamHandle`]. Where the extension traits are imported, `stream.write(…)` is theirs,
+/// and a future; ours is `stream.handle().write(…)`.
 impl AsyncWrite for IoStream {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -106,8 +106,8 @@ impl AsyncWrite for IoStream {
 }
 
 /// Writes are buffered and leave at the end of the turn, as [`StreamHandle::write`]'s do, but wait
-/// when 64 KiB are unsent. A flush waits until all is with the system. Closing flushes and shuts the
-/// writing side down; the stream stays open to be read.
+/// when 64 KiB are unsent. A flush waits until all is with the system. Closing flushes and shuts
+/// the writing side down; the stream stays open to be read.
 ///
 /// A handle has methods of its own that are called `flush` and `close`, and do not wait; the
 /// compiler takes those. The trait's are `AsyncWriteExt::close(&mut handle)`, or come with generic

@@ -12,7 +12,7 @@
 //!        lent to the reader's closure              and at the end of the turn
 //!                   |                                    |
 //!                   +------------- Transport ------------+
-//!                        TCP, Unix, in-memory, yours
+//!                     TCP, Unix, pipes, in-memory, yours
 //! ```
 //!
 //! A stream that is idle owns no buffer: input is read into a buffer that belongs to the loop, and
@@ -47,9 +47,24 @@
 //! All of them are the last one with a different closure. Every read names its bound; going past
 //! it is a typed error that leaves the stream usable for an answer (Tornado closes there).
 //!
+//! # What carries a stream
+//!
+//! | over | use |
+//! |---|---|
+//! | TCP | [`IoStream::connect`], [`TcpListener`], [`IoStream::from_tcp`] |
+//! | a Unix socket, by path or name | [`IoStream::connect_unix`], [`IoStream::from_unix`] |
+//! | pipes: a child's input and output | [`IoStream::from_pipes`], or one stream for each |
+//! | this process's own input and output | [`IoStream::stdio`] |
+//! | memory, for tests | [`memory::pair`] |
+//! | anything else | [`IoStream::new`] with a [`Transport`] |
+//!
+//! What is written for the traits of `futures-io` runs over all of them, and with the feature
+//! `tokio` what is written for tokio's. [`relay`](fn@relay) moves bytes between any two. Datagrams
+//! have a [`UdpSocket`].
+//!
 //! # What this is not
 //!
-//! No TLS, no names, no Unix sockets yet; no protocol ever.
+//! No TLS, no names yet; no protocol ever.
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! Tokio's I/O traits, and nothing else of it: no runtime runs, and none is needed. Feature `tokio`.
+//! Tokio's I/O traits, and nothing else of it: no runtime runs, and none is needed. Feature
+//! `tokio`.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! A relay: what one stream receives, another one sends, both ways, until both have ended. The heart
-//! of a proxy. One direction is in `direction.rs`, the system's `splice` in `splice.rs`.
+//! A relay: what one stream receives, another one sends, both ways, until both have ended. The
+//! heart of a proxy. One direction is in `direction.rs`, the system's `splice` in `splice.rs`.
 
 mod direction;
 mod splice;
@@ -104,8 +104,8 @@ pub enum RelayFault {
 ///   held for each direction, and a direction that is idle holds nothing.
 /// - **After a failure** what was already taken from a stream is still sent, then both are closed
 ///   and the error tells of which.
-/// - **No copy in bulk**: on Linux, where both streams are plain sockets or pipes and 16 KiB or more
-///   come at once, the system moves them without showing them to the process. What is small
+/// - **No copy in bulk**: on Linux, where both streams are plain sockets or pipes and 16 KiB or
+///   more come at once, the system moves them without showing them to the process. What is small
 ///   is copied, which is cheaper then. A program in which SIGPIPE is deadly, as only those of
 ///   other languages are, has to ignore it or turn that off: `splice` has no flag for it.
 ///

@@ -137,8 +137,8 @@ impl Core {
     /// Sends by `send`, now or not at all.
     ///
     /// On a connected socket the system reports that nobody received an earlier datagram to
-    /// whoever calls next, and then does nothing else (RFC 1122, section 4.1.3.3, has it reported to
-    /// the application). That is the receiver's to know, and what was to be sent now is sent.
+    /// whoever calls next, and then does nothing else (RFC 1122, section 4.1.3.3, has it reported
+    /// to the application). That is the receiver's to know, and what was to be sent now is sent.
     pub(super) fn try_send<R>(&self, send: impl Fn(&Socket) -> io::Result<R>) -> io::Result<R> {
         let mut sent = self.with(&send);
         if let Err(refused) = &sent {

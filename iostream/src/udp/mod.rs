@@ -24,9 +24,9 @@ pub use options::UdpOptions;
 /// `UdpSocket` closes the socket.
 ///
 /// Nothing is buffered here. What arrives waits in the system, which drops what has no room there
-/// ([`UdpOptions::recv_buffer_bytes`]); what is sent waits for room, and a datagram is sent whole or
-/// not at all. In one turn of the loop a socket receives 256 KiB, and 256 datagrams, at most:
-/// a flood takes its share and starves nobody.
+/// ([`UdpOptions::recv_buffer_bytes`]); what is sent waits for room, and a datagram is sent whole
+/// or not at all. In one turn of the loop a socket receives 256 KiB, and 256 datagrams, at most,
+/// and one call beyond that: a flood takes its share and starves nobody.
 ///
 /// No receive has a deadline of its own: bound it with [`squall_ioloop::with_timeout`]. Giving up
 /// loses nothing.
@@ -140,8 +140,8 @@ impl UdpSocket {
     }
 
     /// Waits until there are datagrams, and receives as many as there are and have room in
-    /// `batch`, with one call for up to 64 (`recvmmsg`, on Linux; one by one elsewhere). What was in
-    /// the batch before is gone.
+    /// `batch`, but at most 64, with one call (`recvmmsg`, on Linux; one by one elsewhere). What
+    /// was in the batch before is gone.
     ///
     /// # Errors
     /// As [`Self::recv_from`].
