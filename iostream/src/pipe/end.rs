@@ -19,10 +19,9 @@ pub(crate) struct End {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
-    /// A pipe, non-blocking. A short read has emptied it.
+    /// A pipe, non-blocking.
     Pipe,
-    /// A terminal, or anything else that can be polled, non-blocking. A short read says little: a
-    /// terminal gives one line at a time, however many there are.
+    /// A terminal, or anything else that can be polled, non-blocking.
     Device,
     /// A socket. Each call says that it must not wait, so its flags stay as they are.
     Socket,
@@ -90,9 +89,11 @@ impl End {
         self.manner == Manner::Pipe
     }
 
-    /// Whether something may be left after a short read.
+    /// Whether something may be left after a short read: a terminal gives one line at a time,
+    /// however many there are, and so does a pipe with packets if it was made for them, which its
+    /// reader cannot see.
     pub(crate) fn has_more(&self) -> bool {
-        !matches!(self.manner, Manner::Pipe | Manner::Socket)
+        self.manner != Manner::Socket
     }
 
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -202,19 +203,10 @@ fn manner_of(fd: &impl AsFd) -> io::Result<Manner> {
         }
         FileType::RegularFile | FileType::BlockDevice => Manner::File,
         FileType::Socket => Manner::Socket,
-        FileType::Fifo if is_of_packets(fd)? => Manner::Device,
         FileType::Fifo => Manner::Pipe,
         _ if does_poll(fd)? => Manner::Device,
         _ => Manner::File,
     })
-}
-
-/// Whether each read gives one packet, as from a pipe that was made with `O_DIRECT` (Linux).
-fn is_of_packets(fd: &impl AsFd) -> io::Result<bool> {
-    #[cfg(target_os = "linux")]
-    return Ok(rustix::fs::fcntl_getfl(fd)?.contains(OFlags::DIRECT));
-    #[cfg(not(target_os = "linux"))]
-    return Ok(false);
 }
 
 /// Terminals can be polled and `/dev/null` cannot; nobody knows but the poller.
@@ -253,4 +245,69 @@ fn reopen(fd: BorrowedFd<'_>, purpose: Use) -> io::Result<OwnedFd> {
     let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let path = rustix::termios::ttyname(fd, Vec::new())?;
     Ok(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::pipe::{PipeFlags, pipe_with};
+    use squall_ioloop::IoLoop;
+
+    use super::*;
+    use crate::IoStream;
+
+    fn asking(fd: OwnedFd) -> End {
+        let manner = Manner::Asking;
+        End { fd, manner }
+    }
+
+    #[test]
+    fn an_end_that_asks_first_neither_blocks_nor_changes_what_it_was_given() {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let (reader, writer) = (asking(reader), asking(writer));
+        let would_block = |result: io::Result<usize>| {
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        };
+        would_block(reader.read(&mut [0; 10]));
+        // Until it is full: a call more would block for ever.
+        let blob: Vec<u8> = (0..200_000).map(|at| (at / 3) as u8).collect();
+        let (first, second) = blob.split_at(5_000);
+        let pieces = [IoSlice::new(first), IoSlice::new(second)];
+        let written = writer.write_vectored(&pieces).unwrap();
+        assert!((ASKING_BYTES_MAX..blob.len()).contains(&written));
+        would_block(writer.write(&blob));
+        let mut received = vec![0; blob.len()];
+        let mut filled = 0;
+        while filled < written {
+            filled += reader.read(&mut received[filled..]).unwrap();
+        }
+        assert!(received[..filled] == blob[..written]);
+        would_block(reader.read(&mut [0; 10]));
+        for end in [&reader, &writer] {
+            let flags = rustix::fs::fcntl_getfl(end).unwrap();
+            assert!(!flags.contains(OFlags::NONBLOCK));
+        }
+        drop(writer);
+        assert_eq!(reader.read(&mut [0; 10]).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_end_nobody_reads_says_so_when_asked() {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        drop(reader);
+        let error = asking(writer).write(b"anybody?").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn packets_are_read_one_by_one_and_all_of_them() {
+        let ioloop = IoLoop::new().unwrap();
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT).unwrap();
+        let writer = End::own(writer, Use::Write).unwrap();
+        for packet in [&b"one "[..], b"two ", b"three"] {
+            writer.write(packet).unwrap();
+        }
+        let mut stream = IoStream::from_pipe_reader(&ioloop, reader).unwrap();
+        let read = ioloop.run_until(stream.read_bytes(13)).unwrap().unwrap();
+        assert_eq!(read, b"one two three");
+    }
 }

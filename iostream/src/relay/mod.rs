@@ -135,11 +135,18 @@ pub enum RelayFault {
 ///
 /// # Errors
 /// [`RelayError`], which also says how much was moved.
+///
+/// # Panics
+/// When the streams are on different loops.
 pub async fn relay(
     mut a: IoStream,
     mut b: IoStream,
     options: &RelayOptions,
 ) -> Result<Relayed, RelayError> {
+    assert!(
+        a.ioloop().is_same_loop(b.ioloop()),
+        "a relay is between two streams of one loop"
+    );
     let may_splice = options.may_splice;
     let mut there = Direction::new(Side::A, Side::B, may_splice);
     let mut back = Direction::new(Side::B, Side::A, may_splice);
