@@ -16,7 +16,7 @@ use crate::budget::Budget;
 use crate::shared::Shared;
 use crate::waiter::{Closer, Closers, Waiter, Waiters};
 use crate::write_buffer::WriteBuffer;
-use crate::{StreamClosed, Transport};
+use crate::{StreamClosed, StreamError, Transport};
 
 pub(crate) struct Core<T: Transport + ?Sized> {
     pub(crate) ioloop: Handle,
@@ -102,7 +102,7 @@ impl<T: Transport + ?Sized> Core<T> {
     /// to be read.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let result = self.transport.read(buffer);
-        self.note_read(&result);
+        self.note_result(&result);
         if let Ok(count @ 1..) = result {
             if count < buffer.len() && !self.is_peer_gone() && !self.transport.has_more() {
                 self.unset_ready(Ready::READABLE);
@@ -111,8 +111,28 @@ impl<T: Transport + ?Sized> Core<T> {
         result
     }
 
-    /// What a read has told, by whatever means it was made.
-    pub(crate) fn note_read(&self, result: &io::Result<usize>) {
+    /// One read by other means than the transport's own, if `read` has them; `None` if not, or if
+    /// there is nothing yet, and 0 at the end. That it was short says nothing.
+    pub(crate) fn read_by(
+        &self,
+        read: impl FnOnce(&T) -> Option<io::Result<usize>>,
+    ) -> Result<Option<usize>, StreamError> {
+        let Some(result) = read(&self.transport) else {
+            return Ok(None);
+        };
+        self.note_result(&result);
+        match result {
+            Ok(count) => Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => {
+                let closed = StreamClosed::because(error);
+                self.close(closed.clone());
+                Err(closed.into())
+            }
+        }
+    }
+
+    fn note_result(&self, result: &io::Result<usize>) {
         match result {
             // A transport without a descriptor may have no other way to say so.
             Ok(0) if !self.is_peer_gone() => {

@@ -216,22 +216,19 @@ impl Direction {
                 }
                 None => return None,
             };
-            let result = self
-                .conduit
-                .insert(conduit)
-                .fill(&core.transport, TAKE_BYTES_MAX);
-            match result {
-                Err(error) if is_not_for_splicing(&error) => return None,
-                _ => core.note_read(&result),
-            }
-            match result {
-                Ok(count) => return Some(Poll::Ready(Ok(count))),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => {
-                    let closed = StreamClosed::because(error);
-                    core.close(closed.clone());
-                    return Some(Poll::Ready(Err(closed.into())));
-                }
+            let conduit = self.conduit.insert(conduit);
+            let mut is_refused = false;
+            let taken = core.read_by(|transport| {
+                let filled = conduit.fill(transport, TAKE_BYTES_MAX);
+                // That is no failure of the stream, which can still be copied from.
+                is_refused = matches!(&filled, Err(error) if is_not_for_splicing(error));
+                (!is_refused).then_some(filled)
+            });
+            match taken {
+                Ok(None) if is_refused => return None,
+                Ok(None) => {}
+                Ok(Some(count)) => return Some(Poll::Ready(Ok(count))),
+                Err(error) => return Some(Poll::Ready(Err(error))),
             }
         }
     }
