@@ -1,20 +1,16 @@
-//! Connecting to one address. Names, several addresses and deadlines are `tcp_client.rs`'s.
+//! Connecting to one address of the Internet; Unix sockets are in `unix.rs`. Names, several addresses and deadlines are `tcp_client.rs`'s.
 
-#[cfg(target_os = "linux")]
-use std::ffi::OsStr;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
-use squall_ioloop::{Handle, sleep};
+use squall_ioloop::Handle;
 
+use crate::SocketTransport;
 use crate::stream::IoStream;
-use crate::{SocketTransport, UnixAddress};
 
 /// What a TCP socket is given before it connects.
 #[derive(Clone, Debug)]
@@ -99,48 +95,6 @@ fn bind_source(socket: &Socket, source: SocketAddr, address: SocketAddr) -> io::
         socket.set_reuse_address(true)?;
     }
     socket.bind(&source.into())
-}
-
-/// Connects a Unix socket. Its connect does not wait: a listener whose queue is full says so, and
-/// is tried again until there is room. The caller bounds that.
-pub(crate) async fn connect_unix(ioloop: &Handle, address: &UnixAddress) -> io::Result<IoStream> {
-    let address = unix_sock_addr(address)?;
-    let mut pause = Duration::from_millis(1);
-    loop {
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
-        match begin(&socket, &address) {
-            Ok(()) => return IoStream::new(ioloop, SocketTransport::from_nonblocking(socket)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop(socket),
-            Err(error) => return Err(error),
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(UNIX_PAUSE_MAX);
-    }
-}
-
-/// So that a listener whose queue stays full is asked no more than ten times a second.
-const UNIX_PAUSE_MAX: Duration = Duration::from_millis(100);
-
-fn unix_sock_addr(address: &UnixAddress) -> io::Result<SockAddr> {
-    match address {
-        // With a NUL in front it would be an abstract name, and empty it would be none.
-        UnixAddress::Path(path) if is_path(path) => SockAddr::unix(path),
-        #[cfg(target_os = "linux")]
-        UnixAddress::Abstract(name) => {
-            let name = [b"\0", &**name].concat();
-            SockAddr::unix(OsStr::from_bytes(&name))
-        }
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a Unix socket has a path without NUL, or an abstract name",
-        )),
-    }
-}
-
-fn is_path(path: &Path) -> bool {
-    let bytes = path.as_os_str().as_bytes();
-    !bytes.is_empty() && !bytes.contains(&0)
 }
 
 /// Begins to connect. An interrupted one goes on by itself, as one that is under way (connect(2)).

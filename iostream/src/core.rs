@@ -16,7 +16,7 @@ use crate::budget::Budget;
 use crate::shared::Shared;
 use crate::waiter::{Closer, Closers, Waiter, Waiters};
 use crate::write_buffer::WriteBuffer;
-use crate::{StreamClosed, Transport};
+use crate::{StreamClosed, StreamError, Transport};
 
 pub(crate) struct Core<T: Transport + ?Sized> {
     pub(crate) ioloop: Handle,
@@ -102,25 +102,49 @@ impl<T: Transport + ?Sized> Core<T> {
     /// to be read.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let result = self.transport.read(buffer);
-        match &result {
+        self.note_result(&result);
+        if let Ok(count @ 1..) = result {
+            if count < buffer.len() && !self.is_peer_gone() && !self.transport.has_more() {
+                self.unset_ready(Ready::READABLE);
+            }
+        }
+        result
+    }
+
+    /// One read by other means than the transport's own, if `read` has them; `None` if not, or if
+    /// there is nothing yet, and 0 at the end. That it was short says nothing.
+    pub(crate) fn read_by(
+        &self,
+        read: impl FnOnce(&T) -> Option<io::Result<usize>>,
+    ) -> Result<Option<usize>, StreamError> {
+        let Some(result) = read(&self.transport) else {
+            return Ok(None);
+        };
+        self.note_result(&result);
+        match result {
+            Ok(count) => Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => {
+                let closed = StreamClosed::because(error);
+                self.close(closed.clone());
+                Err(closed.into())
+            }
+        }
+    }
+
+    fn note_result(&self, result: &io::Result<usize>) {
+        match result {
             // A transport without a descriptor may have no other way to say so.
             Ok(0) if !self.is_peer_gone() => {
                 self.set_ready(Ready::READ_CLOSED);
                 self.tell_closers();
             }
-            Ok(0) => {}
-            Ok(count) => {
-                self.budget.spend(*count);
-                if *count < buffer.len() && !self.is_peer_gone() && !self.transport.has_more() {
-                    self.unset_ready(Ready::READABLE);
-                }
-            }
+            Ok(count) => self.budget.spend(*count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.unset_ready(Ready::READABLE | Ready::ERROR);
             }
             Err(_) => {}
         }
-        result
     }
 
     // ---- writing
@@ -199,7 +223,8 @@ impl<T: Transport + ?Sized> Core<T> {
         }
     }
 
-    /// For a socket that is still connecting: it will say when it is writable.
+    /// For a socket that is still connecting, or that has taken no more by other means than
+    /// [`Self::flush`]: it will say when it is writable.
     pub(crate) fn expect_writable_event(&self) {
         self.unset_ready(Ready::WRITABLE);
     }

@@ -13,7 +13,7 @@
 //!        lent to the reader's closure              and at the end of the turn
 //!                   |                                    |
 //!                   +------------- Transport ------------+
-//!                        TCP, Unix, in-memory, yours
+//!                     TCP, Unix, pipes, in-memory, yours
 //! ```
 //!
 //! A stream that is idle owns no buffer: input is read into a buffer that belongs to the loop, and
@@ -48,6 +48,21 @@
 //! All of them are the last one with a different closure. Every read names its bound; going past
 //! it is a typed error that leaves the stream usable for an answer (Tornado closes there).
 //!
+//! # What carries a stream
+//!
+//! | over | use |
+//! |---|---|
+//! | TCP | [`IoStream::connect`], [`Listener`], [`IoStream::from_tcp`] |
+//! | a Unix socket, by path or name | [`IoStream::connect_unix`], [`bind_unix_socket`] |
+//! | pipes: a child's input and output | [`IoStream::from_pipes`], or one stream for each |
+//! | this process's own input and output | [`IoStream::stdio`] |
+//! | memory, for tests | [`memory::pair`] |
+//! | anything else | [`IoStream::new`] with a [`Transport`] |
+//!
+//! What is written for the traits of `futures-io` runs over all of them, and with the feature
+//! `tokio` what is written for tokio's. [`relay`](fn@relay) moves bytes between any two. Datagrams
+//! have a [`UdpSocket`].
+//!
 //! # Who connects
 //!
 //! ```text
@@ -79,6 +94,7 @@ mod acceptor;
 mod address;
 mod admission;
 mod admission_limits;
+mod async_io;
 mod bind;
 mod budget;
 mod complaint;
@@ -95,6 +111,8 @@ mod listener;
 mod listening_socket;
 pub mod memory;
 mod pacing;
+mod pipe;
+mod polled;
 mod proxied;
 mod proxied_transport;
 pub mod proxy_protocol;
@@ -102,6 +120,7 @@ pub mod proxy_protocol;
 mod random;
 mod read;
 mod read_buffer;
+mod relay;
 mod resolver;
 mod shared;
 mod socket;
@@ -111,8 +130,12 @@ mod sys;
 mod tcp_client;
 mod tcp_server;
 mod tcp_server_builder;
+#[cfg(feature = "tokio")]
+mod tokio_io;
 mod transport;
 mod trusted_peers;
+mod udp;
+mod unix;
 mod unix_listener;
 mod waiter;
 mod write_buffer;
@@ -127,8 +150,10 @@ pub use handle_stream::{HandleStream, Outcome, StreamFuture, callback};
 pub use inherited::{InheritError, Inherited, NamedListener, inherited, inherited_listeners};
 pub use listener::{Listener, ListenerOptions, Listening};
 pub use listening_socket::NotAListener;
+pub use pipe::PipeTransport;
 pub use proxied::{ProxyProtocol, ProxyProtocolError};
 pub use read::Step;
+pub use relay::{RelayError, RelayFault, RelayOptions, Relayed, Side, relay};
 pub use resolver::{
     CachingResolver, Endpoint, FixedResolver, InvalidName, OverrideResolver, ResolveError,
     Resolver, Resolving, SystemResolver,
@@ -140,4 +165,5 @@ pub use tcp_server::{DrainReport, TcpServer, TcpServerCounters};
 pub use tcp_server_builder::TcpServerBuilder;
 pub use transport::Transport;
 pub use trusted_peers::{NotANetwork, TrustedPeers};
+pub use udp::{Datagram, DatagramBatch, Received, UdpHandle, UdpOptions, UdpSocket};
 pub use unix_listener::bind_unix_socket;

@@ -62,6 +62,14 @@ impl Transport for ProxiedTransport {
         self.inner.with_fd(f);
     }
 
+    fn with_source_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        self.inner.with_source_fd(f);
+    }
+
+    fn with_sink_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        self.inner.with_sink_fd(f);
+    }
+
     fn take_error(&self) -> Option<io::Error> {
         self.inner.take_error()
     }

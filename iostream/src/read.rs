@@ -114,7 +114,7 @@ impl IoStream {
     }
 
     /// Goes on where `decode_buffered` has found too little.
-    fn poll_decode<T, E: From<StreamError>>(
+    pub(crate) fn poll_decode<T, E: From<StreamError>>(
         &mut self,
         cx: &Context<'_>,
         unread_bytes_max: usize,

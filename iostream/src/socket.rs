@@ -109,6 +109,14 @@ impl Transport for SocketTransport {
         }
     }
 
+    fn with_source_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        self.with_fd(f);
+    }
+
+    fn with_sink_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        self.with_fd(f);
+    }
+
     fn take_error(&self) -> Option<io::Error> {
         self.with(Socket::take_error).ok().flatten()
     }
@@ -128,7 +136,7 @@ impl Transport for SocketTransport {
     }
 }
 
-fn retry_interrupted<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+pub(crate) fn retry_interrupted<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use squall_ioloop::{Handle, TimedOut, with_timeout};
 
-use crate::connect::{SocketOptions, connect_tcp, connect_unix};
+use crate::connect::{SocketOptions, connect_tcp};
 use crate::happy_eyeballs::{Pace, order, race};
 use crate::{Address, IoStream, ResolveError, Resolver, SystemResolver};
 
@@ -305,7 +305,9 @@ impl TcpClient {
         let connecting = async {
             match address {
                 Address::Inet(address) => connect_tcp(&self.ioloop, *address, &self.socket).await,
-                Address::Unix(address) => connect_unix(&self.ioloop, address).await,
+                Address::Unix(address) => {
+                    IoStream::connect_unix(&self.ioloop, address.clone()).await
+                }
             }
         };
         let result = with_timeout(self.timeout_attempt, connecting).await;

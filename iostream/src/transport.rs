@@ -133,6 +133,18 @@ pub trait Transport: 'static {
         let _ = f;
     }
 
+    /// Runs `f` with the descriptor from which reads have the stream's bytes as they are, neither
+    /// encrypted nor framed, so that the system may move them on without a copy. The default has
+    /// none.
+    fn with_source_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        let _ = f;
+    }
+
+    /// The same for writes.
+    fn with_sink_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        let _ = f;
+    }
+
     /// The failure that an event has announced, if any.
     fn take_error(&self) -> Option<io::Error> {
         None
@@ -195,6 +207,14 @@ impl Transport for Box<dyn Transport> {
 
     fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
         (**self).with_fd(f);
+    }
+
+    fn with_source_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        (**self).with_source_fd(f);
+    }
+
+    fn with_sink_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        (**self).with_sink_fd(f);
     }
 
     fn take_error(&self) -> Option<io::Error> {

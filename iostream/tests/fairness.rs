@@ -9,8 +9,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ends::{LineRate, Script};
-use squall_ioloop::IoLoop;
+use ends::{LineRate, Script, pipe_pair, tcp_pair};
+use squall_ioloop::{Handle, IoLoop};
 use squall_iostream::{IoStream, Step, StreamError};
 
 fn turn(ioloop: &IoLoop) {
@@ -98,4 +98,74 @@ fn what_was_not_read_in_one_turn_is_read_in_the_next_without_an_event() {
         .unwrap()
         .unwrap();
     assert_eq!(read.len(), 1_000_000);
+}
+
+/// Over what the system carries: one peer sends as fast as it can, and is read as fast as that; on
+/// the same loop a quiet one asks and is answered. Counted in turns.
+fn check_carrier(pair: impl Fn(&Handle) -> (IoStream, IoStream)) {
+    /// A turn for each step: the question is sent, arrives, is answered, and the answer arrives;
+    /// and one more for each of the two descriptors of a pair of pipes.
+    const TURNS_MAX: usize = 8;
+
+    let ioloop = IoLoop::new().unwrap();
+    let (flood, mut flooded) = pair(&ioloop);
+    let count = Rc::new(Cell::new(0));
+    let inner = count.clone();
+    ioloop.spawn_detached(async move {
+        let never: Result<(), StreamError> = flooded
+            .decode(|unread| {
+                inner.set(inner.get() + unread.len());
+                Ok(Step::More(unread.len()))
+            })
+            .await;
+        never.unwrap();
+    });
+    let chunk = bytes::Bytes::from(vec![b'x'; 1_000_000]);
+    let (mut ours, mut theirs) = pair(&ioloop);
+    let answered = Rc::new(Cell::new(0));
+    let inner = answered.clone();
+    let asker = ours.handle();
+    ioloop.spawn_detached(async move {
+        loop {
+            let question = theirs.read_bytes(1).await.unwrap();
+            theirs.write(&question).unwrap();
+        }
+    });
+    ioloop.spawn_detached(async move {
+        loop {
+            ours.read_bytes(1).await.unwrap();
+            inner.set(inner.get() + 1);
+        }
+    });
+    for round in 1..50 {
+        asker.write(b"?").unwrap();
+        let mut turns = 0;
+        while answered.get() < round {
+            if flood.unsent_len() < chunk.len() {
+                flood.write_bytes(chunk.clone()).unwrap();
+            }
+            let before = count.get();
+            turn(&ioloop);
+            // The last read of a turn may go beyond its share.
+            assert!(count.get() - before < (256 + 64) * 1024);
+            turns += 1;
+            assert!(turns <= TURNS_MAX, "the quiet one waits in round {round}");
+        }
+    }
+    assert!(count.get() > 1_000_000, "there was a flood");
+}
+
+#[test]
+fn a_flood_over_tcp_starves_nobody() {
+    check_carrier(tcp_pair);
+}
+
+#[test]
+fn a_flood_over_a_unix_socket_starves_nobody() {
+    check_carrier(|ioloop| IoStream::unix_pair(ioloop).unwrap());
+}
+
+#[test]
+fn a_flood_over_pipes_starves_nobody() {
+    check_carrier(pipe_pair);
 }

@@ -3,13 +3,17 @@
 
 #![allow(dead_code, reason = "no suite needs all of it")]
 
+pub(crate) mod dialogue;
 pub(crate) mod folder;
 pub(crate) mod turns;
+pub(crate) mod unkind;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use rustix::pipe::PipeFlags;
 use squall_ioloop::{Handle, IoLoop, Ready, Token, sleep};
 use squall_iostream::memory::{self, Options};
 use squall_iostream::{IoStream, StreamClosed, Transport};
@@ -249,4 +254,56 @@ impl Transport for LineRate {
 
 pub(crate) fn kind_of(closed: &StreamClosed) -> Option<io::ErrorKind> {
     closed.cause().map(io::Error::kind)
+}
+
+/// A path that nothing is at, and nothing is left at.
+pub(crate) struct TempPath(PathBuf);
+
+impl TempPath {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("squall-{}-{name}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Deref for TempPath {
+    type Target = Path;
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for TempPath {
+    fn as_ref(&self) -> &Path {
+        self
+    }
+}
+
+impl Drop for TempPath {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Two ends of a TCP connection.
+pub(crate) fn tcp_pair(ioloop: &Handle) -> (IoStream, IoStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (theirs, _) = listener.accept().unwrap();
+    for socket in [&ours, &theirs] {
+        socket.set_nodelay(true).unwrap();
+    }
+    let stream = |socket| IoStream::from_tcp(ioloop, socket).unwrap();
+    (stream(ours), stream(theirs))
+}
+
+/// Two streams over two pipes.
+pub(crate) fn pipe_pair(ioloop: &Handle) -> (IoStream, IoStream) {
+    let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let ((our_in, their_out), (their_in, our_out)) = (pipe(), pipe());
+    let ours = IoStream::from_pipes(ioloop, our_in, our_out).unwrap();
+    (
+        ours,
+        IoStream::from_pipes(ioloop, their_in, their_out).unwrap(),
+    )
 }

@@ -1,0 +1,120 @@
+//! The stream as a poller of futures sees it: what the traits of `futures-io` and of tokio have in
+//! common. They are in `async_io.rs` and `tokio_io.rs`.
+
+use std::io::IoSlice;
+use std::task::{Context, Poll, ready};
+
+use crate::{IoStream, Step, StreamError, StreamHandle};
+
+/// How much a polled writer may leave unsent before it has to wait. Its caller has no watermark of
+/// its own, and a peer that reads slowly must be felt.
+const UNSENT_BYTES_MAX: usize = 64 * 1024;
+
+impl IoStream {
+    /// Gives `take` what there is, at least one byte and at most `bytes_max`, lent from the loop's
+    /// receive buffer where possible. 0 is the end of the stream.
+    pub(crate) fn poll_take(
+        &mut self,
+        cx: &Context<'_>,
+        bytes_max: usize,
+        mut take: impl FnMut(&[u8]),
+    ) -> Poll<Result<usize, StreamError>> {
+        if bytes_max == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        self.poll_step(cx, |unread| {
+            let count = unread.len().min(bytes_max);
+            take(&unread[..count]);
+            count
+        })
+    }
+
+    /// Waits until something is unread, and says how much. 0 is the end of the stream.
+    pub(crate) fn poll_unread(&mut self, cx: &Context<'_>) -> Poll<Result<usize, StreamError>> {
+        if self.unread_len() == 0 {
+            ready!(self.poll_step(cx, |_| 0))?;
+        }
+        Poll::Ready(Ok(self.unread_len()))
+    }
+
+    /// One step on what there is; it says how much it has used.
+    fn poll_step(
+        &mut self,
+        cx: &Context<'_>,
+        mut step: impl FnMut(&[u8]) -> usize,
+    ) -> Poll<Result<usize, StreamError>> {
+        let mut step = |unread: &mut [u8]| {
+            let used = step(unread);
+            Ok(Step::Done(used, used))
+        };
+        let taken = match self.decode_buffered(&mut step) {
+            Ok(None) => ready!(self.poll_decode(cx, usize::MAX, &mut step)),
+            Ok(Some(used)) => Ok(used),
+            Err(error) => Err(error),
+        };
+        Poll::Ready(match taken {
+            Err(StreamError::Closed(closed)) if closed.cause().is_none() && !self.is_closed() => {
+                Ok(0)
+            }
+            taken => taken,
+        })
+    }
+}
+
+impl StreamHandle {
+    /// Takes some of `pieces` into the write buffer, or waits until that has room.
+    pub(crate) fn poll_accept(
+        &self,
+        cx: &Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, StreamError>> {
+        self.check_open()?;
+        if pieces.iter().all(|piece| piece.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        if self.unsent_len() >= UNSENT_BYTES_MAX {
+            ready!(self.poll_drained(cx, UNSENT_BYTES_MAX - 1))?;
+        }
+        let room = UNSENT_BYTES_MAX - self.unsent_len();
+        let accepted = self.write_with(|out| {
+            let mut left = room;
+            for piece in pieces {
+                let count = piece.len().min(left);
+                out.extend_from_slice(&piece[..count]);
+                left -= count;
+            }
+            room - left
+        })?;
+        self.flush_at_turn_end();
+        Poll::Ready(Ok(accepted))
+    }
+
+    /// [`Self::drained`], polled.
+    pub(crate) fn poll_drained(
+        &self,
+        cx: &Context<'_>,
+        unsent_max: usize,
+    ) -> Poll<Result<(), StreamError>> {
+        let core = self.core();
+        core.flush();
+        if self.unsent_len() <= unsent_max {
+            return Poll::Ready(self.check_open().map_err(StreamError::from));
+        }
+        if core.take_deadline() {
+            return Poll::Ready(Err(StreamError::TimedOut));
+        }
+        core.wait_for_room(cx);
+        Poll::Pending
+    }
+
+    /// [`Self::shutdown_write`], polled. What was closed before without a failure is shut down.
+    pub(crate) fn poll_shut_down(&self, cx: &Context<'_>) -> Poll<Result<(), StreamError>> {
+        match self.check_open() {
+            Err(closed) if closed.cause().is_none() => return Poll::Ready(Ok(())),
+            _ => ready!(self.poll_drained(cx, 0))?,
+        }
+        // Fails when the peer has gone already, which is what the reader will be told.
+        let _ = self.core().transport.shutdown_write();
+        Poll::Ready(Ok(()))
+    }
+}
