@@ -354,7 +354,7 @@ impl StreamHandle {
 
     /// Closes the stream now, as [`Self::close`], and so that the peer can tell it from an end
     /// (TCP: by a reset): for an answer that breaks off, and for a peer that is not worth the
-    /// system's memory.
+    /// system's memory. What the system has not delivered yet is lost, that of earlier writes too.
     pub fn abort(&self) {
         self.core.abort(StreamClosed::ORDERLY);
     }
