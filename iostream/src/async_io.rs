@@ -38,10 +38,8 @@ impl AsyncRead for IoStream {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_take(cx, buffer.len(), |bytes| {
-            buffer[..bytes.len()].copy_from_slice(bytes);
-        })
-        .map_err(io::Error::from)
+        let read = ready!(self.poll_read_some_into(cx, buffer));
+        Poll::Ready(Ok(read.or_else(|error| self.end_as_zero(error))?))
     }
 
     fn poll_read_vectored(

@@ -39,9 +39,9 @@
 //!
 //! | to read | use |
 //! |---|---|
-//! | up to and with a delimiter | [`IoStream::read_until`] |
-//! | exactly `n` bytes | [`IoStream::read_bytes`] |
-//! | whatever comes first | [`IoStream::read_some`] |
+//! | up to and with a delimiter | [`IoStream::read_until`], [`IoStream::read_until_regex`] |
+//! | exactly `n` bytes | [`IoStream::read_bytes`], [`IoStream::read_into`] |
+//! | whatever comes first | [`IoStream::read_some`], [`IoStream::read_some_into`] |
 //! | all to the end | [`IoStream::read_until_close`] |
 //! | messages of a protocol, without a copy | [`IoStream::decode`] |
 //!
@@ -86,6 +86,20 @@
 //! | within maxima, at a pace | [`Admission`], [`LoopConnections`] |
 //! | behind proxies that tell their clients' addresses | [`ProxyProtocol`] |
 //!
+//! # What bounds a peer
+//!
+//! | what | by | then |
+//! |---|---|---|
+//! | one wait | [`StreamHandle::set_deadline`] | a typed error, the stream stays open |
+//! | silence, slowness, the whole | [`Guards`] | a typed error; who takes nothing is cut off |
+//! | bytes per second, of one or a group | [`RateLimit`] | it waits on a timer |
+//! | unsent bytes | [`StreamHandle::writable`], [`StreamHandle::drained`] | the writer waits |
+//! | the same, without waiting | [`StreamHandle::set_unsent_bytes_max`] | the write is refused |
+//! | what all streams hold together | [`MemoryBudget`] | they stop reading |
+//! | its share of a turn | 256 KiB read, 1 MiB sent | it goes on in the next |
+//!
+//! A stream that asks for none of these pays one pointer for all of them.
+//!
 //! # What this is not
 //!
 //! No TLS yet; no protocol ever but the one of proxies, which comes before all others.
@@ -100,9 +114,13 @@ mod budget;
 mod complaint;
 mod connect;
 mod core;
+mod decode;
 mod descriptors;
 mod error;
+mod extras;
+mod file_range;
 mod gate;
+mod guards;
 mod handle_stream;
 pub mod handover;
 mod happy_eyeballs;
@@ -110,7 +128,9 @@ mod inherited;
 mod listener;
 mod listening_socket;
 pub mod memory;
+mod memory_budget;
 mod pacing;
+mod pattern;
 mod pipe;
 mod polled;
 mod proxied;
@@ -118,10 +138,13 @@ mod proxied_transport;
 pub mod proxy_protocol;
 #[cfg(test)]
 mod random;
+mod rate_limit;
 mod read;
 mod read_buffer;
+mod read_into;
 mod relay;
 mod resolver;
+mod sending;
 mod shared;
 mod socket;
 mod spare;
@@ -144,15 +167,19 @@ pub use address::{Address, UnixAddress};
 pub use admission::Admission;
 pub use admission_limits::{AdmissionCounters, AdmissionLimits};
 pub use bind::{BindError, BindPhase, bind_sockets};
-pub use error::{StreamClosed, StreamError};
+pub use decode::Step;
+pub use error::{CutOff, StreamClosed, StreamError};
 pub use gate::LoopConnections;
+pub use guards::{Guards, MinRate};
 pub use handle_stream::{HandleStream, Outcome, StreamFuture, callback};
 pub use inherited::{InheritError, Inherited, NamedListener, inherited, inherited_listeners};
 pub use listener::{Listener, ListenerOptions, Listening};
 pub use listening_socket::NotAListener;
+pub use memory_budget::MemoryBudget;
+pub use pattern::{Pattern, PatternError};
 pub use pipe::PipeTransport;
 pub use proxied::{ProxyProtocol, ProxyProtocolError};
-pub use read::Step;
+pub use rate_limit::RateLimit;
 pub use relay::{RelayError, RelayFault, RelayOptions, Relayed, Side, relay};
 pub use resolver::{
     CachingResolver, Endpoint, FixedResolver, InvalidName, OverrideResolver, ResolveError,

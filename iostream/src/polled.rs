@@ -6,10 +6,6 @@ use std::task::{Context, Poll, ready};
 
 use crate::{IoStream, Step, StreamError, StreamHandle};
 
-/// How much a polled writer may leave unsent before it has to wait. Its caller has no watermark of
-/// its own, and a peer that reads slowly must be felt.
-const UNSENT_BYTES_MAX: usize = 64 * 1024;
-
 impl IoStream {
     /// Gives `take` what there is, at least one byte and at most `bytes_max`, lent from the loop's
     /// receive buffer where possible. 0 is the end of the stream.
@@ -48,21 +44,25 @@ impl IoStream {
             Ok(Step::Done(used, used))
         };
         let taken = match self.decode_buffered(&mut step) {
-            Ok(None) => ready!(self.poll_decode(cx, usize::MAX, &mut step)),
+            Ok(None) => ready!(self.poll_decode(cx, usize::MAX, 0, &mut step)),
             Ok(Some(used)) => Ok(used),
             Err(error) => Err(error),
         };
-        Poll::Ready(match taken {
-            Err(StreamError::Closed(closed)) if closed.cause().is_none() && !self.is_closed() => {
-                Ok(0)
-            }
-            taken => taken,
-        })
+        Poll::Ready(taken.or_else(|error| self.end_as_zero(error)))
+    }
+
+    /// The end that the peer has asked for is no error here.
+    pub(crate) fn end_as_zero(&self, error: StreamError) -> Result<usize, StreamError> {
+        match error {
+            StreamError::Closed(closed) if closed.cause().is_none() && !self.is_closed() => Ok(0),
+            error => Err(error),
+        }
     }
 }
 
 impl StreamHandle {
-    /// Takes some of `pieces` into the write buffer, or waits until that has room.
+    /// Takes some of `pieces` into the write buffer, or waits until that is below its high
+    /// watermark: whoever polls has none of its own, and a peer that reads slowly must be felt.
     pub(crate) fn poll_accept(
         &self,
         cx: &Context<'_>,
@@ -72,10 +72,12 @@ impl StreamHandle {
         if pieces.iter().all(|piece| piece.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        if self.unsent_len() >= UNSENT_BYTES_MAX {
-            ready!(self.poll_drained(cx, UNSENT_BYTES_MAX - 1))?;
+        let core = self.core();
+        let unsent_max = core.watermarks().high.min(core.unsent_bytes_max()).max(1);
+        if self.unsent_len() >= unsent_max {
+            ready!(self.poll_drained(cx, unsent_max - 1))?;
         }
-        let room = UNSENT_BYTES_MAX - self.unsent_len();
+        let room = unsent_max - self.unsent_len();
         let accepted = self.write_with(|out| {
             let mut left = room;
             for piece in pieces {
@@ -100,8 +102,8 @@ impl StreamHandle {
         if self.unsent_len() <= unsent_max {
             return Poll::Ready(self.check_open().map_err(StreamError::from));
         }
-        if core.take_deadline() {
-            return Poll::Ready(Err(StreamError::TimedOut));
+        if let Some(interruption) = core.take_interruption() {
+            return Poll::Ready(Err(interruption));
         }
         core.wait_for_room(cx);
         Poll::Pending

@@ -54,6 +54,20 @@ impl Transport for ProxiedTransport {
         drop(self.row.take());
     }
 
+    fn abort(&self) {
+        self.inner.abort();
+        drop(self.row.take());
+    }
+
+    fn send_file(
+        &self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        count: usize,
+    ) -> Option<io::Result<usize>> {
+        self.inner.send_file(file, offset, count)
+    }
+
     fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {
         self.inner.attach(ioloop, token)
     }

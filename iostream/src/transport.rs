@@ -95,6 +95,24 @@ pub trait Transport: 'static {
         Ok(total)
     }
 
+    /// Sends some of a file without a copy through this process, from `offset` on, at most `count`
+    /// bytes (not 0); 0 says that the file has no more. `None`, which is the default, from a
+    /// transport that has no way to do so, or not with this file: then the stream reads the file
+    /// and writes what it has read. It is called again after less than `count`, until it says
+    /// `WouldBlock`.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn send_file(
+        &self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        count: usize,
+    ) -> Option<io::Result<usize>> {
+        let _ = (file, offset, count);
+        None
+    }
+
     /// How many bytes it holds that it took from a write and has not sent. They count as unsent
     /// of the stream.
     fn unsent_len(&self) -> usize {
@@ -118,6 +136,12 @@ pub trait Transport: 'static {
 
     /// Closes both directions and gives the descriptor back. Every later call fails.
     fn close(&self);
+
+    /// Closes so that the peer can tell it from an end: it did not get all. The default is
+    /// [`Self::close`], for a transport whose peers cannot be told.
+    fn abort(&self) {
+        self.close();
+    }
 
     /// Called once, when the stream is on its loop.
     ///
@@ -185,6 +209,15 @@ impl Transport for Box<dyn Transport> {
         (**self).write_vectored(pieces)
     }
 
+    fn send_file(
+        &self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        count: usize,
+    ) -> Option<io::Result<usize>> {
+        (**self).send_file(file, offset, count)
+    }
+
     fn unsent_len(&self) -> usize {
         (**self).unsent_len()
     }
@@ -199,6 +232,10 @@ impl Transport for Box<dyn Transport> {
 
     fn close(&self) {
         (**self).close();
+    }
+
+    fn abort(&self) {
+        (**self).abort();
     }
 
     fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {

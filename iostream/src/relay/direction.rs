@@ -143,8 +143,8 @@ impl Direction {
             ready!(sink.poll_drained(cx, 0))?;
             let core = sink.core();
             if !core.is_writable() {
-                if core.take_deadline() {
-                    return Poll::Ready(Err(StreamError::TimedOut));
+                if let Some(interruption) = core.take_interruption() {
+                    return Poll::Ready(Err(interruption));
                 }
                 core.wait_for_room(cx);
                 return Poll::Pending;
@@ -160,9 +160,8 @@ impl Direction {
                     sink.write(&held)?;
                 }
                 Err(error) => {
-                    let closed = StreamClosed::because(error);
-                    core.close(closed.clone());
-                    return Poll::Ready(Err(closed.into()));
+                    core.fail_writes(error);
+                    return Poll::Ready(core.check_open().map_err(StreamError::from));
                 }
             }
         }
@@ -176,7 +175,9 @@ impl Direction {
         source: &mut IoStream,
         sink: &StreamHandle,
     ) -> Poll<Result<usize, StreamError>> {
-        if self.may_splice && self.is_bulk && source.unread_len() == 0 {
+        // A stream with guards, rates or a budget sees each of its bytes.
+        let is_plain = source.core().is_plain() && sink.core().is_plain();
+        if self.may_splice && is_plain && self.is_bulk && source.unread_len() == 0 {
             if let Some(spliced) = self.poll_spliced(cx, source, sink) {
                 return spliced;
             }
@@ -198,16 +199,13 @@ impl Direction {
     ) -> Option<Poll<Result<usize, StreamError>>> {
         let core = source.core();
         loop {
-            if let Err(closed) = source.check_open() {
-                return Some(Poll::Ready(Err(closed.into())));
-            }
-            if !core.is_readable() || core.is_budget_spent() {
-                self.give_conduit_back(source);
-                if core.take_deadline() {
-                    return Some(Poll::Ready(Err(StreamError::TimedOut)));
+            match source.poll_readable(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                Poll::Pending => {
+                    self.give_conduit_back(source);
+                    return Some(Poll::Pending);
                 }
-                core.wait_for_input(cx);
-                return Some(Poll::Pending);
             }
             let conduit = match self.conduit.take() {
                 Some(conduit) => conduit,
@@ -217,18 +215,15 @@ impl Direction {
                 None => return None,
             };
             let conduit = self.conduit.insert(conduit);
-            let mut is_refused = false;
-            let taken = core.read_by(|transport| {
-                let filled = conduit.fill(transport, TAKE_BYTES_MAX);
-                // That is no failure of the stream, which can still be copied from.
-                is_refused = matches!(&filled, Err(error) if is_not_for_splicing(error));
-                (!is_refused).then_some(filled)
-            });
-            match taken {
-                Ok(None) if is_refused => return None,
+            let filled = conduit.fill(&core.transport, TAKE_BYTES_MAX);
+            // That is no failure of the stream, which can still be copied from.
+            if matches!(&filled, Err(error) if is_not_for_splicing(error)) {
+                return None;
+            }
+            match core.settle_read(filled) {
                 Ok(None) => {}
                 Ok(Some(count)) => return Some(Poll::Ready(Ok(count))),
-                Err(error) => return Some(Poll::Ready(Err(error))),
+                Err(error) => return Some(Poll::Ready(source.end_as_zero(error))),
             }
         }
     }
