@@ -23,13 +23,8 @@ fn check(options: &Options) {
             let ioloop = virtual_loop();
             let acceptor = server_config().build().unwrap();
             let connector = client_config().max_version(version).build().unwrap();
-            let (server, client) = shake(
-                &ioloop,
-                options.clone(),
-                &acceptor,
-                &connector,
-                "localhost",
-            );
+            let (server, client) =
+                shake(&ioloop, options.clone(), &acceptor, &connector, "localhost");
             let (server, client) = (server.unwrap(), client.unwrap());
             assert_eq!(server.tls().unwrap().version, version);
             let (asking, answering) = if is_client_asking {
@@ -92,7 +87,9 @@ fn over_tcp() {
     let _listening = listener.accept_with(&ioloop, move |stream, _| {
         let (acceptor, sender) = (acceptor.clone(), sender.handle());
         handle.spawn_detached(async move {
-            answer(acceptor.accept(stream).await.unwrap()).await.unwrap();
+            answer(acceptor.accept(stream).await.unwrap())
+                .await
+                .unwrap();
             sender.write(b".").unwrap();
         });
     });
@@ -115,8 +112,13 @@ fn tls_is_a_transport_like_another_so_that_tls_goes_over_it() {
     let acceptor = server_config().build().unwrap();
     let connector = client_config().build().unwrap();
     let (server, client) = (outer.0, outer.1);
-    let (server, client) =
-        ends::tls::shake_over(&ioloop, (client, server), &acceptor, &connector, "localhost");
+    let (server, client) = ends::tls::shake_over(
+        &ioloop,
+        (client, server),
+        &acceptor,
+        &connector,
+        "localhost",
+    );
     let answering = ioloop.spawn(answer(server.unwrap()));
     ioloop.run_until(ask(client.unwrap())).unwrap().unwrap();
     ioloop.run_until(answering).unwrap().unwrap().unwrap();
@@ -136,10 +138,16 @@ fn a_stream_of_tls_moves_to_another_loop_with_what_is_unread() {
     let mut client = IoStream::new(&ioloop, transport).unwrap();
     let third = ioloop.run_until(client.read_bytes(5)).unwrap().unwrap();
     assert_eq!(third, b"three");
-    assert_eq!(client.tls().unwrap().server_name.as_deref(), Some("localhost"));
+    assert_eq!(
+        client.tls().unwrap().server_name.as_deref(),
+        Some("localhost")
+    );
     client.write(b"four").unwrap();
     let mut server = server;
-    assert_eq!(ioloop.run_until(server.read_bytes(4)).unwrap().unwrap(), b"four");
+    assert_eq!(
+        ioloop.run_until(server.read_bytes(4)).unwrap().unwrap(),
+        b"four"
+    );
 }
 
 /// A handshake and an exchange; how they end at both ends.
@@ -149,7 +157,10 @@ fn run(options: Options) -> [Result<(), io::ErrorKind>; 2] {
     let connector = client_config().build().unwrap();
     let (ours, theirs) = memory::pair(&ioloop, options);
     let answering = ioloop.spawn(async move {
-        let mut stream = acceptor.accept(theirs).await.map_err(|error| kind_of_tls(&error))?;
+        let mut stream = acceptor
+            .accept(theirs)
+            .await
+            .map_err(|error| kind_of_tls(&error))?;
         let result = async {
             let question = stream.read_bytes(5_000).await?;
             stream.write(&question)?;
@@ -169,7 +180,10 @@ fn run(options: Options) -> [Result<(), io::ErrorKind>; 2] {
         };
         result.await.map_err(kind_of_stream)
     });
-    [asked.unwrap(), ioloop.run_until(answering).unwrap().unwrap()]
+    [
+        asked.unwrap(),
+        ioloop.run_until(answering).unwrap().unwrap(),
+    ]
 }
 
 fn kind_of_tls(error: &TlsError) -> io::ErrorKind {
@@ -204,7 +218,10 @@ fn a_fault_after_any_number_of_bytes_is_told_and_no_part_is_taken_for_the_whole(
             };
             let ends = run(options);
             let is_told = ends.contains(&Err(kind));
-            assert!(is_told || ends == [Ok(()), Ok(())], "after {after}: {ends:?}");
+            assert!(
+                is_told || ends == [Ok(()), Ok(())],
+                "after {after}: {ends:?}"
+            );
             failed += usize::from(is_told);
         }
     }

@@ -62,13 +62,22 @@ fn check(version: TlsVersion) {
     let connector = client_config().session_cache(0).max_version(version);
     let connector = connector.build().unwrap();
     let tls = idle_bytes(&ioloop, || {
-        let ends = shake(&ioloop, Options::default(), &acceptor, &connector, "localhost");
+        let ends = shake(
+            &ioloop,
+            Options::default(),
+            &acceptor,
+            &connector,
+            "localhost",
+        );
         (ends.0.unwrap(), ends.1.unwrap())
     });
     let stream = stream_bytes(&ioloop);
     let idle = (tls - plain) / 2 + stream;
     println!("{version}: {idle} bytes, of which {stream} are the stream's");
-    assert!(stream > 0 && tls > plain && idle <= IDLE_BYTES_MAX, "{idle} bytes");
+    assert!(
+        stream > 0 && tls > plain && idle <= IDLE_BYTES_MAX,
+        "{idle} bytes"
+    );
 }
 
 #[test]

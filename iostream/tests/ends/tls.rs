@@ -1,9 +1,10 @@
 //! Certificates that are made in the test, and both ends of a handshake.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     date_time_ymd,
 };
 use squall_ioloop::{Handle, IoLoop};
@@ -11,6 +12,8 @@ use squall_iostream::tls::{
     ClientConfig, Pem, ServerConfig, TlsAcceptor, TlsConnector, TlsError, TlsFault,
 };
 use squall_iostream::{IoStream, memory};
+
+static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
 
 /// Signs certificates.
 pub(crate) struct Authority {
@@ -30,6 +33,11 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Each has a name of its own: by it a certificate says who has signed it.
+        let number = AUTHORITIES.fetch_add(1, Ordering::Relaxed);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, format!("authority {number}"));
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
