@@ -126,6 +126,7 @@ async fn answer(
     steps_max: usize,
     mut stream: IoStream,
 ) -> Result<IoStream, TlsError> {
+    handshake::check_open(&stream)?;
     // Nothing of TLS is allocated before the client has said something.
     if let hello::Opening::Http = hello::opening(&mut stream).await? {
         hello::answer_plain_http(stream).await;

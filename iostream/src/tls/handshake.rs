@@ -62,6 +62,7 @@ impl IoStream {
 /// Sends what is unsent. Nothing may be unread.
 pub(super) async fn say_what_is_plain(stream: &IoStream) -> Result<(), TlsError> {
     let phase = TlsPhase::Start;
+    check_open(stream)?;
     if stream.unread_len() > 0 {
         let fault = LocalFault::UnreadBytes(stream.unread_len());
         return Err(TlsError::new(phase, fault));
@@ -70,16 +71,20 @@ pub(super) async fn say_what_is_plain(stream: &IoStream) -> Result<(), TlsError>
     sent.map_err(|error| TlsError::from_stream(phase, &error))
 }
 
+/// A stream that we have closed ourselves is our own mistake.
+pub(super) fn check_open(stream: &IoStream) -> Result<(), TlsError> {
+    let phase = TlsPhase::Start;
+    stream.check_open().map_err(|closed| match closed.cause() {
+        None => TlsError::new(phase, LocalFault::Closed),
+        Some(_) => TlsError::from_stream(phase, &closed.into()),
+    })
+}
+
 /// The transport of a stream, and what it has read.
 pub(super) fn take_apart(stream: IoStream) -> Result<(Box<dyn Transport>, Vec<u8>), TlsError> {
-    stream.into_parts().map_err(|stream| {
-        let fault = if stream.is_closed() {
-            LocalFault::Closed
-        } else {
-            LocalFault::NotMovable
-        };
-        TlsError::new(TlsPhase::Start, fault)
-    })
+    check_open(&stream)?;
+    let parts = stream.into_parts();
+    parts.map_err(|_| TlsError::new(TlsPhase::Start, LocalFault::NotMovable))
 }
 
 /// What a handshake begins with.
@@ -109,8 +114,12 @@ pub(super) async fn run(
         if let Some((gate, steps_max)) = &gate {
             gate.enter(ioloop, *steps_max).await;
         }
-        let stepped = step(&mut stream).await;
-        stepped.map_err(|error| TlsError::from_stream(TlsPhase::Handshake, &error))?;
+        match step(&mut stream).await {
+            Ok(()) => {}
+            // The peer had nothing to say, and has said so: its end is for the first read.
+            Err(StreamError::Closed(closed)) if closed.cause().is_none() && established.get() => {}
+            Err(error) => return Err(TlsError::from_stream(TlsPhase::Handshake, &error)),
+        }
     }
     Ok(stream)
 }
