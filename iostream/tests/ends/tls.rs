@@ -19,6 +19,7 @@ static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
+    der: Vec<u8>,
 }
 
 /// A certificate with its key.
@@ -39,13 +40,21 @@ impl Authority {
             .distinguished_name
             .push(DnType::CommonName, format!("authority {number}"));
         let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
+        let own = params.self_signed(&key).unwrap();
         let issuer = Issuer::new(params, key);
-        Self { issuer, pem }
+        Self {
+            issuer,
+            pem: own.pem(),
+            der: own.der().to_vec(),
+        }
     }
 
     pub(crate) fn pem(&self) -> Pem {
         Pem::bytes(self.pem.as_str())
+    }
+
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// For a server of these names.
