@@ -201,7 +201,7 @@ fn a_certificate_that_is_not_right_is_refused_with_the_reason_and_the_server_hea
             let server = ServerConfig::new().certificate(own.chain(), own.key());
             let client = ClientConfig::new().danger_accept_any_certificate();
             let (_, client) = agreed(server, client.max_version(version), "localhost");
-            assert_eq!(client.peer_certificates, [own.der.clone()]);
+            assert_eq!(client.peer_certificates, [&own.der[..]]);
         }
     }
 }
@@ -249,7 +249,7 @@ fn a_required_certificate_lets_in_who_has_one_and_nobody_else() {
         let client = client_config().certificate(own.chain(), own.key());
         let (accepted, read) = introduce(server(), client, version);
         let info = accepted.unwrap().tls().unwrap();
-        assert_eq!(info.peer_certificates, [own.der.clone()]);
+        assert_eq!(info.peer_certificates, [&own.der[..]]);
         assert_eq!(read.unwrap(), b"welcome");
 
         let (accepted, read) = introduce(server(), client_config(), version);
@@ -285,7 +285,7 @@ fn an_optional_certificate_may_be_missing_but_not_wrong() {
         let client = client_config().certificate(own.chain(), own.key());
         let (accepted, _) = introduce(server(), client, version);
         let info = accepted.unwrap().tls().unwrap();
-        assert_eq!(info.peer_certificates, [own.der.clone()]);
+        assert_eq!(info.peer_certificates, [&own.der[..]]);
 
         let client = client_config().certificate(stranger.chain(), stranger.key());
         let (accepted, _) = introduce(server(), client, version);
@@ -372,7 +372,7 @@ fn a_resumed_session_still_has_the_clients_certificate() {
     );
     let info = server.unwrap().tls().unwrap();
     assert!(info.is_resumed);
-    assert_eq!(info.peer_certificates, [own.der.clone()]);
+    assert_eq!(info.peer_certificates, [&own.der[..]]);
 }
 
 #[test]

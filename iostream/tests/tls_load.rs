@@ -121,7 +121,7 @@ fn certificates_are_replaced_under_load_and_nothing_is_lost() {
         ioloop.run_until(task).unwrap().unwrap();
     }
     turns_of_an_echo(&ioloop, &mut peer);
-    assert_eq!(peer.tls().unwrap().peer_certificates, [first.der.clone()]);
+    assert_eq!(peer.tls().unwrap().peer_certificates, [&first.der[..]]);
     let fresh = established(&ioloop, &acceptor, &connector);
     assert_eq!(fresh.tls().unwrap().peer_certificates, [second.der]);
 }

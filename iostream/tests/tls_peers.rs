@@ -18,6 +18,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use squall_ioloop::IoLoop;
 use squall_iostream::IoStream;
+use squall_iostream::memory::{self, Options};
 
 /// rustls' own connection, with its buffers, over a plain stream.
 struct Peer {
@@ -48,6 +49,10 @@ impl Peer {
     }
 
     fn server(stream: IoStream, fragment: Option<usize>) -> Self {
+        Self::server_with(stream, |config| config.max_fragment_size = fragment)
+    }
+
+    fn server_with(stream: IoStream, change: impl FnOnce(&mut rustls::ServerConfig)) -> Self {
         let own = &known().1;
         let chain = vec![CertificateDer::from_pem_slice(own.chain.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
@@ -57,7 +62,7 @@ impl Peer {
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .unwrap();
-        config.max_fragment_size = fragment;
+        change(&mut config);
         let server = rustls::ServerConnection::new(Arc::new(config)).unwrap();
         Self {
             connection: server.into(),
@@ -194,6 +199,43 @@ fn words_are_said_while_half_a_message_of_the_peer_is_held() {
         let heard = ioloop.run_until(client.read_bytes(3)).unwrap().unwrap();
         assert_eq!(heard, b"yes");
     }
+}
+
+/// A server that sends `tickets` of them, and what they are on the wire; and our client.
+fn with_tickets(ioloop: &IoLoop, tickets: usize, fragment: usize) -> (Peer, Vec<u8>, IoStream) {
+    let connector = client_config().build().unwrap();
+    let options = Options {
+        capacity: usize::MAX,
+        ..Options::default()
+    };
+    let (ours, theirs) = memory::pair(ioloop, options);
+    let connecting = ioloop.spawn(async move { connector.connect(ours, "localhost").await });
+    let mut peer = Peer::server_with(theirs, |config| {
+        config.send_tls13_tickets = tickets;
+        config.max_fragment_size = Some(fragment);
+    });
+    ioloop.run_until(peer.shake()).unwrap();
+    let client = ioloop.run_until(connecting).unwrap().unwrap().unwrap();
+    let records = peer.records();
+    (peer, records, client)
+}
+
+#[test]
+fn a_peer_at_line_rate_that_says_nothing_does_not_keep_the_loop() {
+    let ioloop = virtual_loop();
+    // A header, one ticket, the type and the tag.
+    let ticket = with_tickets(&ioloop, 1, 16_000).1.len() - 5 - 17;
+    // Whole ones in each record: of others, rustls takes but a few.
+    let (mut peer, tickets, mut client) = with_tickets(&ioloop, 20_000, 5 + 100 * ticket);
+    assert!(tickets.len() > 1_000_000);
+    peer.stream.write(&tickets).unwrap();
+    peer.say(b"at last");
+    let before = ioloop.turn_count();
+    let heard = ioloop.run_until(client.read_bytes(7)).unwrap().unwrap();
+    assert_eq!(heard, b"at last");
+    // 256 KiB a turn, as of bytes for the reader, and what the last read has beyond.
+    let turns = ioloop.turn_count() - before;
+    assert!(turns >= tickets.len() as u64 / (320 * 1024), "{turns}");
 }
 
 #[test]

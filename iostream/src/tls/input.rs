@@ -69,20 +69,23 @@ impl Input {
         scratch.get_mut(held..).unwrap_or_default()
     }
 
-    /// `count` bytes were read into the room. Returns whether a record is whole by them, and all is
-    /// loaded; if not, they are held. So each byte is copied to and fro once a record, and not
-    /// once a read, however small the reads are.
-    pub(super) fn received(&mut self, count: usize, scratch: &mut [u8], shared: &Shared) -> bool {
+    /// `count` bytes were read into the room. If a record is whole by them, all is loaded; if not,
+    /// they are held. So each byte is copied to and fro once a record, and not once a read, however
+    /// small the reads are.
+    pub(super) fn received(&mut self, count: usize, scratch: &mut [u8], shared: &Shared) {
         let held = self.bytes.len();
         let new = &scratch[held..held + count];
         if !records::is_whole(&self.bytes[self.whole..], new) {
-            self.hold(new, shared);
-            return false;
+            return self.hold(new, shared);
         }
         scratch[..held].copy_from_slice(&self.bytes);
         shared.give_spare(std::mem::take(&mut self.bytes));
         self.loaded = held + count;
-        true
+    }
+
+    /// Whether there is something in the scratch to be processed.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.loaded > 0
     }
 
     /// Decrypts what is loaded, or else what is held: into `buffer`, and what has no room there is

@@ -12,8 +12,8 @@ use crate::tls::{Pem, TlsAcceptor, TlsConfigError, TlsVersion};
 
 /// Settings of TLS for a server. [`Self::build`] makes a [`TlsAcceptor`] of them.
 ///
-/// Tornado's `ssl_options` (`certfile`, `keyfile`, `ca_certs`, `cert_reqs`); wrong ones are an error
-/// when they are built, not when the first client comes.
+/// Tornado's `ssl_options` (`certfile`, `keyfile`, `ca_certs`, `cert_reqs`). Wrong ones are an
+/// error when they are built, not when the first client comes.
 ///
 /// ```
 /// use squall_iostream::tls::{Pem, ServerConfig};

@@ -58,6 +58,10 @@ struct Attached {
     shared: Rc<Shared>,
 }
 
+/// How much is received for one read: a peer at line rate that sends records without a byte for the
+/// reader, tickets say, gets no more of a turn than one that sends bytes.
+const BYTES_PER_READ_MAX: usize = 256 * 1024;
+
 impl TlsTransport {
     /// TLS over `inner`, from which `read` was read already. `established` becomes true when the
     /// handshake is over.
@@ -89,7 +93,8 @@ impl TlsTransport {
         scratch: &mut Scratch,
         buffer: &mut [u8],
     ) -> io::Result<usize> {
-        loop {
+        let mut received = 0;
+        while received < BYTES_PER_READ_MAX {
             let count = state.input.take_plaintext(buffer, &attached.shared);
             if count > 0 {
                 return Ok(count);
@@ -100,14 +105,21 @@ impl TlsTransport {
             if state.flags.has_heard_end {
                 return Ok(0);
             }
-            if !state.input.has_whole_record() && !self.receive(state, attached, scratch)? {
-                continue;
+            if !state.input.has_whole_record() {
+                received += self.receive(state, attached, scratch)?;
+                if !state.input.is_loaded() {
+                    continue;
+                }
             }
             let count = self.process(state, attached, scratch, buffer);
             if count > 0 {
                 return Ok(count);
             }
         }
+        // It is not drained, and so the poller will not tell.
+        let (ioloop, token) = (&attached.ioloop, attached.token);
+        ioloop.ready_again(token, Ready::READABLE);
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     fn attached(&self) -> io::Result<&Attached> {
@@ -115,13 +127,13 @@ impl TlsTransport {
         self.attached.get().ok_or_else(never)
     }
 
-    /// One read of the inner transport. Returns whether there is something to process now.
+    /// One read of the inner transport. Returns how many bytes it gave.
     fn receive(
         &self,
         state: &mut State,
         attached: &Attached,
         scratch: &mut Scratch,
-    ) -> io::Result<bool> {
+    ) -> io::Result<usize> {
         let is_established = state.flags.is_established;
         let room = state.input.room(&mut scratch.input, is_established);
         if room.is_empty() {
@@ -134,9 +146,10 @@ impl TlsTransport {
             return Err(state.fail(PeerFault::Truncated).into());
         }
         state.flags.is_last_read_full = count == room.len();
-        Ok(state
+        state
             .input
-            .received(count, &mut scratch.input, &attached.shared))
+            .received(count, &mut scratch.input, &attached.shared);
+        Ok(count)
     }
 
     /// Works on what has come whole. Returns how much of `buffer` is filled.
