@@ -251,7 +251,7 @@ impl<T: Transport + ?Sized> Core<T> {
         }
         self.state
             .replace(State::Failed(StreamClosed::because(error)));
-        self.drop_unsent();
+        drop(self.take_unsent());
         self.note_write();
         // There may be no further event.
         self.set_ready(Ready::READABLE);
@@ -261,27 +261,36 @@ impl<T: Transport + ?Sized> Core<T> {
     }
 
     pub(crate) fn close(&self, closed: StreamClosed) {
-        self.close_with(closed, T::close);
+        let is_orderly = closed.cause().is_none();
+        self.close_with(closed, |transport, is_all_sent| {
+            if is_orderly && is_all_sent {
+                transport.close();
+            } else {
+                transport.abort();
+            }
+        });
     }
 
     /// Closes so that the peer knows that it has not got all.
-    pub(crate) fn abort(&self, closed: StreamClosed) {
-        self.close_with(closed, T::abort);
+    pub(crate) fn reset(&self, closed: StreamClosed) {
+        self.close_with(closed, |transport, _| transport.reset());
     }
 
-    fn close_with(&self, closed: StreamClosed, close: fn(&T)) {
-        let first = match &*self.state.borrow() {
-            State::Open => closed,
-            State::Failed(first) => first.clone(),
+    fn close_with(&self, closed: StreamClosed, close: impl FnOnce(&T, bool)) {
+        let (first, has_failed) = match &*self.state.borrow() {
+            State::Open => (closed, false),
+            State::Failed(first) => (first.clone(), true),
             State::Closed(_) => return,
         };
         self.state.replace(State::Closed(first));
-        self.drop_unsent();
+        let unsent = self.take_unsent();
+        let is_all_sent = !has_failed && unsent.as_ref().is_some_and(WriteBuffer::is_empty);
+        drop(unsent);
         if let Some(deadline) = self.deadline.take() {
             self.ioloop.remove_timeout(deadline);
         }
         self.release_extras();
-        close(&self.transport);
+        close(&self.transport, is_all_sent);
         self.reader.wake();
         self.writers.wake();
         self.tell_closers();
@@ -291,14 +300,11 @@ impl<T: Transport + ?Sized> Core<T> {
         }
     }
 
-    fn drop_unsent(&self) {
-        // Dropped when it is no longer borrowed: shared bytes may have an owner with a destructor.
-        // A writer that closes its own stream cleans up itself.
-        let unsent = self
-            .write_buffer
-            .try_borrow_mut()
-            .map(|mut buffer| std::mem::take(&mut *buffer));
-        drop(unsent);
+    /// Taken out, to be dropped when it is no longer borrowed: shared bytes may have an owner with a
+    /// destructor. `None` for a writer that closes its own stream: it cleans up itself.
+    fn take_unsent(&self) -> Option<WriteBuffer> {
+        let buffer = self.write_buffer.try_borrow_mut();
+        buffer.map(|mut buffer| std::mem::take(&mut *buffer)).ok()
     }
 
     /// Takes the transport off the loop and away from the stream, which is closed then.

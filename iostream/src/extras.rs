@@ -297,7 +297,7 @@ impl<T: Transport + ?Sized> Core<T> {
             Some(Finding::Interrupt(interruption)) => self.interrupt(interruption),
             Some(Finding::Stalled(timeout)) => {
                 let cut_off = CutOff::WriteStalled { timeout };
-                return self.abort(StreamClosed::cut_off_by(cut_off));
+                return self.reset(StreamClosed::cut_off_by(cut_off));
             }
             None => {}
         }

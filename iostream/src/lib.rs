@@ -153,6 +153,8 @@ mod sys;
 mod tcp_client;
 mod tcp_server;
 mod tcp_server_builder;
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+pub mod tls;
 #[cfg(feature = "tokio")]
 mod tokio_io;
 mod transport;

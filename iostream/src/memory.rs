@@ -298,7 +298,7 @@ impl Transport for MemoryTransport {
         self.close_with(Parcel::Gone);
     }
 
-    fn abort(&self) {
+    fn reset(&self) {
         self.close_with(Parcel::Reset);
     }
 

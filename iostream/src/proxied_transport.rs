@@ -59,6 +59,11 @@ impl Transport for ProxiedTransport {
         drop(self.row.take());
     }
 
+    fn reset(&self) {
+        self.inner.reset();
+        drop(self.row.take());
+    }
+
     fn send_file(
         &self,
         file: BorrowedFd<'_>,

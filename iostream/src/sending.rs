@@ -129,9 +129,9 @@ impl<T: Transport + ?Sized> Core<T> {
                 }
                 Err(SendError::Transport(error)) => self.fail_writes(error),
                 Err(SendError::FileTruncated(missing)) => {
-                    self.abort(StreamClosed::cut_off_by(CutOff::FileTruncated { missing }));
+                    self.reset(StreamClosed::cut_off_by(CutOff::FileTruncated { missing }));
                 }
-                Err(SendError::File(error)) => self.abort(StreamClosed::because(error)),
+                Err(SendError::File(error)) => self.reset(StreamClosed::because(error)),
             }
         }
         total

@@ -122,7 +122,7 @@ impl Transport for SocketTransport {
         drop(self.seat.take());
     }
 
-    fn abort(&self) {
+    fn reset(&self) {
         // With this set, TCP says by a reset that what it has sent is not the whole.
         let _ = self.with(|socket| socket.set_linger(Some(Duration::ZERO)));
         self.close();

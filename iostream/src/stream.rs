@@ -345,7 +345,7 @@ impl StreamHandle {
     /// (TCP: by a reset): for an answer that breaks off, and for a peer that is not worth the
     /// system's memory. What the system has not delivered yet is lost, that of earlier writes too.
     pub fn abort(&self) {
-        self.core.abort(StreamClosed::ORDERLY);
+        self.core.reset(StreamClosed::ORDERLY);
     }
 
     /// Whether the stream is closed on our side: nothing can be written any more.

@@ -137,10 +137,16 @@ pub trait Transport: 'static {
     /// Closes both directions and gives the descriptor back. Every later call fails.
     fn close(&self);
 
-    /// Closes so that the peer can tell it from an end: it did not get all. The default is
-    /// [`Self::close`], for a transport whose peers cannot be told.
+    /// As [`Self::close`], after a failure, or when bytes that were written are dropped: a
+    /// transport that has a way to say that all was said must not say so.
     fn abort(&self) {
         self.close();
+    }
+
+    /// As [`Self::abort`], and so that the peer can tell it from an end: it did not get all. The
+    /// default is [`Self::abort`], for a transport whose peers cannot be told.
+    fn reset(&self) {
+        self.abort();
     }
 
     /// Called once, when the stream is on its loop.
@@ -188,6 +194,12 @@ pub trait Transport: 'static {
     /// TLS around it, or to take it to another loop. It is not on a poller then. `None` from a
     /// transport that cannot be moved, and from one that is closed.
     fn detach(&self) -> Option<Box<dyn Transport>> {
+        None
+    }
+
+    /// What was agreed upon, if it is TLS and established.
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    fn tls(&self) -> Option<crate::tls::TlsInfo> {
         None
     }
 }
@@ -238,6 +250,10 @@ impl Transport for Box<dyn Transport> {
         (**self).abort();
     }
 
+    fn reset(&self) {
+        (**self).reset();
+    }
+
     fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {
         (**self).attach(ioloop, token)
     }
@@ -268,5 +284,10 @@ impl Transport for Box<dyn Transport> {
 
     fn detach(&self) -> Option<Box<dyn Transport>> {
         (**self).detach()
+    }
+
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    fn tls(&self) -> Option<crate::tls::TlsInfo> {
+        (**self).tls()
     }
 }

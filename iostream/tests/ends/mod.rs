@@ -5,6 +5,8 @@
 
 pub(crate) mod dialogue;
 pub(crate) mod folder;
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+pub(crate) mod tls;
 pub(crate) mod turns;
 pub(crate) mod unkind;
 
