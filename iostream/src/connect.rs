@@ -1,4 +1,5 @@
-//! Connecting to one address of the Internet; Unix sockets are in `unix.rs`. Names, several addresses and deadlines are `tcp_client.rs`'s.
+//! Connecting to one address of the Internet; Unix sockets are in `unix.rs`. Names, several
+//! addresses and deadlines are `tcp_client.rs`'s.
 
 use std::future::poll_fn;
 use std::io;

@@ -300,8 +300,8 @@ impl<T: Transport + ?Sized> Core<T> {
         }
     }
 
-    /// Taken out, to be dropped when it is no longer borrowed: shared bytes may have an owner with a
-    /// destructor. `None` for a writer that closes its own stream: it cleans up itself.
+    /// Taken out, to be dropped when it is no longer borrowed: shared bytes may have an owner with
+    /// a destructor. `None` for a writer that closes its own stream: it cleans up itself.
     fn take_unsent(&self) -> Option<WriteBuffer> {
         let buffer = self.write_buffer.try_borrow_mut();
         buffer.map(|mut buffer| std::mem::take(&mut *buffer)).ok()

@@ -99,7 +99,8 @@ impl StreamHandle {
     ) -> Poll<Result<(), StreamError>> {
         let core = self.core();
         core.flush();
-        if self.unsent_len() <= unsent_max {
+        // What a transport still holds when it has failed is not going to be sent.
+        if self.unsent_len() <= unsent_max || core.is_closed() {
             return Poll::Ready(self.check_open().map_err(StreamError::from));
         }
         if let Some(interruption) = core.take_interruption() {

@@ -14,7 +14,7 @@ use ends::{TICK, kind_of, pattern, virtual_loop};
 use squall_ioloop::IoLoop;
 use squall_iostream::memory::{self, Options};
 use squall_iostream::tls::{TlsError, TlsFault, TlsVersion};
-use squall_iostream::{IoStream, ListenerOptions, StreamError, TcpListener};
+use squall_iostream::{IoStream, Listener, ListenerOptions, StreamError};
 
 /// Over both versions, and both ways round.
 fn check(options: &Options) {
@@ -80,9 +80,9 @@ fn over_tcp() {
     let ioloop = IoLoop::new().unwrap();
     let acceptor = server_config().build().unwrap();
     let connector = client_config().build().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0", &ListenerOptions::default()).unwrap();
+    let listener = Listener::bind("127.0.0.1:0", &ListenerOptions::default()).unwrap();
     let handle = ioloop.handle().clone();
-    let address = listener.local_addr().unwrap();
+    let address = listener.local_addr().unwrap().inet().unwrap();
     let (sender, mut answered) = ends::pair(&ioloop);
     let _listening = listener.accept_with(&ioloop, move |stream, _| {
         let (acceptor, sender) = (acceptor.clone(), sender.handle());
