@@ -14,6 +14,8 @@ use squall_ioloop::{Handle, TimedOut, with_timeout};
 
 use crate::connect::{SocketOptions, connect_tcp};
 use crate::happy_eyeballs::{Pace, order, race};
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+use crate::tls::TlsConnector;
 use crate::{Address, IoStream, ResolveError, Resolver, SystemResolver};
 
 pub use error::{ConnectError, Phase};
@@ -56,6 +58,16 @@ pub struct TcpClient {
     timeout_resolve: Duration,
     timeout_attempt: Duration,
     on_event: Option<Rc<OnEvent>>,
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    tls: Option<Tls>,
+}
+
+/// How to speak TLS over the winner.
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+#[derive(Clone)]
+struct Tls {
+    connector: TlsConnector,
+    server_name: Option<Rc<str>>,
 }
 
 type OnEvent = dyn Fn(ConnectEvent<'_>);
@@ -140,6 +152,8 @@ impl TcpClient {
             timeout_resolve: Duration::from_secs(20),
             timeout_attempt: Duration::from_secs(10),
             on_event: None,
+            #[cfg(any(feature = "tls", feature = "tls-ring"))]
+            tls: None,
         }
     }
 
@@ -243,6 +257,32 @@ impl TcpClient {
         self
     }
 
+    /// Speaks TLS over whichever address wins: connecting is over when the handshake is, for which
+    /// the connector's settings have a time of their own. The certificate has to be for the name or
+    /// address that is connected to, or for [`Self::server_name`]. Default: no TLS. Tornado's
+    /// `ssl_options`.
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    #[must_use]
+    pub fn tls(mut self, connector: TlsConnector) -> Self {
+        let server_name = self.tls.and_then(|tls| tls.server_name);
+        self.tls = Some(Tls {
+            connector,
+            server_name,
+        });
+        self
+    }
+
+    /// The name that the certificate has to be for, in place of the target's; a Unix socket has
+    /// none of its own. Needs [`Self::tls`] before it, and changes nothing otherwise.
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    #[must_use]
+    pub fn server_name(mut self, name: &str) -> Self {
+        if let Some(tls) = &mut self.tls {
+            tls.server_name = Some(name.into());
+        }
+        self
+    }
+
     /// Connects to `target`: a host and a port, an address, a Unix socket. Dropping the future
     /// gives up, and closes what was under way.
     ///
@@ -254,7 +294,10 @@ impl TcpClient {
     pub async fn connect(&self, target: impl Into<Target>) -> Result<IoStream, ConnectError> {
         let target = target.into();
         let addresses = self.addresses(&target).await?;
-        self.race(&target, addresses).await
+        let stream = self.race(&target, addresses).await?;
+        #[cfg(any(feature = "tls", feature = "tls-ring"))]
+        let stream = self.speak_tls(&target, stream).await?;
+        Ok(stream)
     }
 
     // ---- the phases
@@ -297,6 +340,21 @@ impl TcpClient {
         let attempt = |address| self.attempt(address);
         let won = race(addresses, &self.pace, attempt).await;
         won.map_err(|lost| ConnectError::connect(target, lost))
+    }
+
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    async fn speak_tls(&self, target: &Target, stream: IoStream) -> Result<IoStream, ConnectError> {
+        let Some(tls) = &self.tls else {
+            return Ok(stream);
+        };
+        let of_target = match target {
+            Target::Host { host, .. } => host.to_string(),
+            Target::Address(Address::Inet(address)) => address.ip().to_string(),
+            Target::Address(address) => address.to_string(),
+        };
+        let name = tls.server_name.as_deref().unwrap_or(&of_target);
+        let secured = tls.connector.connect(stream, name).await;
+        secured.map_err(|error| ConnectError::tls(target, error))
     }
 
     async fn attempt(&self, address: Address) -> io::Result<IoStream> {

@@ -106,6 +106,18 @@ impl TcpServerBuilder {
         self
     }
 
+    /// Speaks TLS: the handshake is the preparation of each stream, in place of another. It has the
+    /// shorter of [`Self::prepare_timeout`] and the time that the acceptor's settings give it.
+    /// Keep a clone of the acceptor to reload its certificates.
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    #[must_use]
+    pub fn tls(self, acceptor: crate::tls::TlsAcceptor) -> Self {
+        self.prepare(move |stream| {
+            let acceptor = acceptor.clone();
+            async move { Ok(acceptor.accept(stream).await?) }
+        })
+    }
+
     /// How long a preparation may take, so that silence holds no connection. Default 10 seconds,
     /// twice what a handshake over a bad line takes.
     #[must_use]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 
 use crate::happy_eyeballs::Lost;
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+use crate::tls::{TlsError, TlsFault};
 use crate::{Address, ResolveError, Target};
 
 /// Why [`TcpClient::connect`](crate::TcpClient::connect) did not.
@@ -46,6 +48,8 @@ enum Cause {
     Resolve(ResolveError),
     ResolveTimedOut,
     Connect(Lost<Address>),
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    Tls(TlsError),
 }
 
 /// How many attempts a message shows.
@@ -64,6 +68,11 @@ impl ConnectError {
         Self::new(target, Cause::Connect(lost))
     }
 
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    pub(super) fn tls(target: &Target, error: TlsError) -> Self {
+        Self::new(target, Cause::Tls(error))
+    }
+
     fn new(target: &Target, cause: Cause) -> Self {
         let target = target.clone();
         Self { target, cause }
@@ -79,6 +88,8 @@ impl ConnectError {
         match &self.cause {
             Cause::Resolve(_) | Cause::ResolveTimedOut => Phase::Resolving,
             Cause::Connect(_) => Phase::Connecting,
+            #[cfg(any(feature = "tls", feature = "tls-ring"))]
+            Cause::Tls(_) => Phase::Tls,
         }
     }
 
@@ -91,6 +102,8 @@ impl ConnectError {
                 let is_late = |(_, error): &(_, io::Error)| error.kind() == io::ErrorKind::TimedOut;
                 lost.is_timed_out || lost.attempts.iter().all(is_late)
             }
+            #[cfg(any(feature = "tls", feature = "tls-ring"))]
+            Cause::Tls(error) => matches!(error.fault(), TlsFault::TimedOut),
         }
     }
 
@@ -98,7 +111,16 @@ impl ConnectError {
     pub fn resolve_error(&self) -> Option<&ResolveError> {
         match &self.cause {
             Cause::Resolve(error) => Some(error),
-            Cause::ResolveTimedOut | Cause::Connect(_) => None,
+            _ => None,
+        }
+    }
+
+    /// Why there is no TLS, if that is what failed.
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    pub fn tls_error(&self) -> Option<&TlsError> {
+        match &self.cause {
+            Cause::Tls(error) => Some(error),
+            _ => None,
         }
     }
 
@@ -108,7 +130,7 @@ impl ConnectError {
     pub fn attempts(&self) -> &[(Address, io::Error)] {
         match &self.cause {
             Cause::Connect(lost) => &lost.attempts,
-            Cause::Resolve(_) | Cause::ResolveTimedOut => &[],
+            _ => &[],
         }
     }
 
@@ -116,6 +138,8 @@ impl ConnectError {
         match &self.cause {
             _ if self.is_timeout() => io::ErrorKind::TimedOut,
             Cause::Resolve(error) => error.kind(),
+            #[cfg(any(feature = "tls", feature = "tls-ring"))]
+            Cause::Tls(error) => error.kind(),
             _ => self
                 .attempts()
                 .last()
@@ -138,6 +162,8 @@ impl fmt::Display for ConnectError {
                 write!(f, "cannot connect to {target}")?;
                 self.list_attempts(f)
             }
+            #[cfg(any(feature = "tls", feature = "tls-ring"))]
+            Cause::Tls(error) => write!(f, "cannot speak TLS with {target}: {error}"),
         }
     }
 }
@@ -170,6 +196,8 @@ impl std::error::Error for ConnectError {
             Cause::Resolve(error) => error.source(),
             Cause::ResolveTimedOut => None,
             Cause::Connect(lost) => lost.attempts.last().map(|(_, error)| error as _),
+            #[cfg(any(feature = "tls", feature = "tls-ring"))]
+            Cause::Tls(error) => error.source(),
         }
     }
 }

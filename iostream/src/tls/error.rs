@@ -168,7 +168,7 @@ impl TlsError {
         }
     }
 
-    fn kind(&self) -> io::ErrorKind {
+    pub(crate) fn kind(&self) -> io::ErrorKind {
         match &self.fault {
             TlsFault::Peer(PeerFault::Truncated) => io::ErrorKind::UnexpectedEof,
             TlsFault::Peer(_) | TlsFault::Certificate(_) => io::ErrorKind::InvalidData,
