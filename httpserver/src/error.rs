@@ -27,6 +27,11 @@ pub enum Error {
     TimedOut,
     /// The peer broke the protocol, or a limit of it: 400, 413 and others.
     Protocol(squall_http1::Error),
+    /// The stream has a cap on unsent bytes, and what was to be sent would pass it.
+    BufferFull {
+        /// The cap, in bytes.
+        bytes_max: usize,
+    },
     /// The answer is complete: nothing can be added (Tornado: "Cannot write() after finish()").
     Finished,
     /// The answer's head has left: its status and fields cannot be changed.
@@ -48,7 +53,8 @@ impl Error {
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::Protocol(error) => error.status(),
             Self::Closed(_) => StatusCode::BAD_REQUEST,
-            Self::Finished
+            Self::BufferFull { .. }
+            | Self::Finished
             | Self::HeadSent
             | Self::WrongContentLength
             | Self::ContentTaken
@@ -64,6 +70,12 @@ impl fmt::Display for Error {
             Self::Closed(closed) => closed.fmt(f),
             Self::TimedOut => f.write_str("the peer was too slow"),
             Self::Protocol(error) => error.fmt(f),
+            Self::BufferFull { bytes_max } => {
+                write!(
+                    f,
+                    "the peer has not taken what was sent: {bytes_max} bytes and no more"
+                )
+            }
             Self::Finished => f.write_str("the answer is finished"),
             Self::HeadSent => f.write_str("the answer's head has left"),
             Self::WrongContentLength => {
@@ -96,7 +108,11 @@ impl From<StreamError> for Error {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::Closed(closed) => Self::Closed(closed),
-            StreamError::TimedOut => Self::TimedOut,
+            StreamError::TimedOut
+            | StreamError::Idle
+            | StreamError::Expired
+            | StreamError::TooSlow => Self::TimedOut,
+            StreamError::BufferFull { bytes_max } => Self::BufferFull { bytes_max },
             // The codec's own limits are far below the stream's.
             _ => Self::Protocol(squall_http1::Error::from(
                 squall_http1::LimitFault::HeadBytes,
