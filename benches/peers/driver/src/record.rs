@@ -117,6 +117,19 @@ pub(crate) fn json(
             ),
             Sample::SystemCalls(calls) => format!(r#""calls_per_answer":{calls:.4}"#),
             Sample::Memory(bytes) => format!(r#""bytes_per_connection":{bytes:.1}"#),
+            Sample::Latency(latency) => format!(
+                concat!(
+                    r#""calm_us":[{:.1},{:.1},{:.1}],"disturbed_us":[{:.1},{:.1},{:.1}],"#,
+                    r#""disturbances_per_second":{:.1}"#
+                ),
+                latency.calm.p50_us,
+                latency.calm.p99_us,
+                latency.calm.p999_us,
+                latency.disturbed.p50_us,
+                latency.disturbed.p99_us,
+                latency.disturbed.p999_us,
+                latency.disturbances,
+            ),
         };
         format!(r#"{{"scenario":"{scenario}","server":"{server}","round":{round},{figures}}}"#)
     });
