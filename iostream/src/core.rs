@@ -253,6 +253,7 @@ impl<T: Transport + ?Sized> Core<T> {
         if self.is_closed() {
             return;
         }
+        let is_orderly = closed.cause().is_none();
         self.state.replace(State::Closed(closed));
         // Dropped when it is no longer borrowed: shared bytes may have an owner with a destructor.
         // A writer that closes its own stream cleans up itself.
@@ -260,11 +261,16 @@ impl<T: Transport + ?Sized> Core<T> {
             .write_buffer
             .try_borrow_mut()
             .map(|mut buffer| std::mem::take(&mut *buffer));
+        let is_all_sent = unsent.as_ref().is_ok_and(WriteBuffer::is_empty);
         drop(unsent);
         if let Some(deadline) = self.deadline.take() {
             self.ioloop.remove_timeout(deadline);
         }
-        self.transport.close();
+        if is_orderly && is_all_sent {
+            self.transport.close();
+        } else {
+            self.transport.abort();
+        }
         self.reader.wake();
         self.writers.wake();
         self.tell_closers();

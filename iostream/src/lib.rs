@@ -68,6 +68,8 @@ mod read_buffer;
 mod shared;
 mod socket;
 mod stream;
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+pub mod tls;
 mod transport;
 mod waiter;
 mod write_buffer;

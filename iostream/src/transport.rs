@@ -119,6 +119,12 @@ pub trait Transport: 'static {
     /// Closes both directions and gives the descriptor back. Every later call fails.
     fn close(&self);
 
+    /// As [`Self::close`], after a failure, or when bytes that were written are dropped: a
+    /// transport that has a way to say that all was said must not say so.
+    fn abort(&self) {
+        self.close();
+    }
+
     /// Called once, when the stream is on its loop.
     ///
     /// # Errors
@@ -152,6 +158,12 @@ pub trait Transport: 'static {
     /// TLS around it, or to take it to another loop. It is not on a poller then. `None` from a
     /// transport that cannot be moved, and from one that is closed.
     fn detach(&self) -> Option<Box<dyn Transport>> {
+        None
+    }
+
+    /// What was agreed upon, if it is TLS and established.
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    fn tls(&self) -> Option<crate::tls::TlsInfo> {
         None
     }
 }
@@ -189,6 +201,10 @@ impl Transport for Box<dyn Transport> {
         (**self).close();
     }
 
+    fn abort(&self) {
+        (**self).abort();
+    }
+
     fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {
         (**self).attach(ioloop, token)
     }
@@ -211,5 +227,10 @@ impl Transport for Box<dyn Transport> {
 
     fn detach(&self) -> Option<Box<dyn Transport>> {
         (**self).detach()
+    }
+
+    #[cfg(any(feature = "tls", feature = "tls-ring"))]
+    fn tls(&self) -> Option<crate::tls::TlsInfo> {
+        (**self).tls()
     }
 }

@@ -23,9 +23,10 @@ START_SECONDS_MAX = 10
 class Server:
     """A running example."""
 
-    def __init__(self, name, port):
+    def __init__(self, name, port, log):
         self.name = name
         self.port = port
+        self.log = log
 
     def http(self, path="/"):
         return f"http://127.0.0.1:{self.port}{path}"
@@ -33,17 +34,22 @@ class Server:
     def ws(self, path):
         return f"ws://127.0.0.1:{self.port}{path}"
 
+    def said(self):
+        """All that it has printed so far."""
+        return text_of(self.log)
+
     def connect(self):
         """A bare TCP connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
 
 @contextlib.contextmanager
-def example(name):
+def example(name, *arguments):
+    """An example on a port of its own, which it gets as its first argument."""
     port = free_port()
-    server = Server(name, port)
     with tempfile.TemporaryFile() as log:
-        process = start([binaries / name, str(port)], log)
+        server = Server(name, port, log)
+        process = start([binaries / name, str(port), *map(str, arguments)], log)
         try:
             wait_until_it_listens(server, process)
             yield server

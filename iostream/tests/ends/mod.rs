@@ -3,6 +3,10 @@
 
 #![allow(dead_code, reason = "no suite needs all of it")]
 
+pub(crate) mod dialogue;
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+pub(crate) mod tls;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;

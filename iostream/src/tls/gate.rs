@@ -1,0 +1,162 @@
+//! How many handshakes may compute in one turn of a loop. The rest wait in line.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::{Rc, Weak};
+use std::task::{Poll, Waker};
+
+use squall_ioloop::Handle;
+
+/// The gate of one loop, which all its acceptors share.
+#[derive(Default)]
+pub(super) struct Gate {
+    /// The turn that `entered` is of.
+    turn: Cell<u64>,
+    entered: Cell<usize>,
+    /// First come, first served. Those that have given up are skipped.
+    line: RefCell<VecDeque<Weak<Waiting>>>,
+    is_called: Cell<bool>,
+}
+
+struct Waiting {
+    steps_max: usize,
+    is_admitted: Cell<bool>,
+    waker: RefCell<Waker>,
+}
+
+impl Gate {
+    pub(super) fn of(ioloop: &Handle) -> Rc<Self> {
+        ioloop.local(Self::default)
+    }
+
+    /// Waits for a turn in which less than `steps_max` have entered, those before us in line
+    /// included.
+    pub(super) async fn enter(self: &Rc<Self>, ioloop: &Handle, steps_max: usize) {
+        if self.line.borrow().is_empty() && self.has_room(ioloop, steps_max) {
+            self.entered.set(self.entered.get() + 1);
+            return;
+        }
+        let mut waiting = None;
+        poll_fn(|cx| {
+            let waiting = waiting.get_or_insert_with(|| self.line_up(ioloop, steps_max));
+            if waiting.is_admitted.get() {
+                return Poll::Ready(());
+            }
+            waiting.waker.borrow_mut().clone_from(cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn has_room(&self, ioloop: &Handle, steps_max: usize) -> bool {
+        let turn = ioloop.turn_count();
+        if self.turn.replace(turn) != turn {
+            self.entered.set(0);
+        }
+        self.entered.get() < steps_max
+    }
+
+    fn line_up(self: &Rc<Self>, ioloop: &Handle, steps_max: usize) -> Rc<Waiting> {
+        let waiting = Rc::new(Waiting {
+            steps_max,
+            is_admitted: Cell::new(false),
+            waker: RefCell::new(Waker::noop().clone()),
+        });
+        self.line.borrow_mut().push_back(Rc::downgrade(&waiting));
+        self.call_in_the_next_turn(ioloop);
+        waiting
+    }
+
+    /// Callbacks run before tasks, so that who is called in a turn enters in it, before those that
+    /// come new.
+    fn call_in_the_next_turn(self: &Rc<Self>, ioloop: &Handle) {
+        if self.is_called.replace(true) {
+            return;
+        }
+        let (gate, handle) = (self.clone(), ioloop.clone());
+        ioloop.add_callback(move || {
+            gate.is_called.set(false);
+            gate.call(&handle);
+        });
+    }
+
+    fn call(self: &Rc<Self>, ioloop: &Handle) {
+        loop {
+            let Some(next) = self.first_in_line() else {
+                return;
+            };
+            if !self.has_room(ioloop, next.steps_max) {
+                return self.call_in_the_next_turn(ioloop);
+            }
+            self.line.borrow_mut().pop_front();
+            self.entered.set(self.entered.get() + 1);
+            next.is_admitted.set(true);
+            let waker = next.waker.replace(Waker::noop().clone());
+            waker.wake();
+        }
+    }
+
+    fn first_in_line(&self) -> Option<Rc<Waiting>> {
+        let mut line = self.line.borrow_mut();
+        while let Some(first) = line.front() {
+            if let Some(first) = first.upgrade() {
+                return Some(first);
+            }
+            line.pop_front();
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use squall_ioloop::IoLoop;
+    use std::time::Duration;
+
+    /// Who entered in which turn, when `count` ask for it in one.
+    fn turns(count: usize, steps_max: usize, giving_up: &[usize]) -> Vec<(usize, u64)> {
+        let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+        let entered = Rc::new(RefCell::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for at in 0..count {
+            let (entered, handle) = (entered.clone(), ioloop.handle().clone());
+            tasks.push(ioloop.spawn(async move {
+                Gate::of(&handle).enter(&handle, steps_max).await;
+                entered.borrow_mut().push((at, handle.turn_count()));
+            }));
+        }
+        ioloop.run_once(Some(Duration::ZERO)).unwrap();
+        for at in giving_up {
+            tasks[*at].abort();
+        }
+        for _ in 0..count + 2 {
+            ioloop.run_once(Some(Duration::ZERO)).unwrap();
+        }
+        entered.take()
+    }
+
+    #[test]
+    fn no_turn_admits_more_than_the_bound_and_all_enter_in_the_order_in_which_they_came() {
+        for (count, steps_max) in [(1, 1), (10, 1), (10, 3), (100, 4)] {
+            let entered = turns(count, steps_max, &[]);
+            let first = entered[0].1;
+            for (at, (who, turn)) in entered.iter().enumerate() {
+                assert_eq!((*who, *turn - first), (at, (at / steps_max) as u64));
+            }
+            assert_eq!(entered.len(), count);
+        }
+    }
+
+    #[test]
+    fn who_gives_up_costs_nobody_a_turn() {
+        let entered = turns(10, 2, &[2, 3, 4, 7]);
+        let first = entered[0].1;
+        let order: Vec<_> = entered
+            .iter()
+            .map(|(who, turn)| (*who, turn - first))
+            .collect();
+        assert_eq!(order, [(0, 0), (1, 0), (5, 1), (6, 1), (8, 2), (9, 2)]);
+    }
+}
