@@ -23,12 +23,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use squall::httpserver::HttpServer;
 use squall::ioloop::{Handle, IoLoop};
 use squall::iostream::tls::{Pem, ServerConfig};
 use squall::iostream::{IoStream, ListenerOptions, Listening, Step, StreamError, TcpListener};
 use squall::web::{
-    Application, Bytes, Exchange, HandlerError, HeaderValue, RequestHandler, Result, StatusCode,
+    Application, Exchange, HeaderValue, HttpError, RequestHandler, Result, StatusCode,
     header::CONTENT_TYPE,
 };
 
@@ -162,7 +163,7 @@ impl RequestHandler for Letters {
     async fn get(&mut self, http: &Exchange) -> Result {
         let count: usize = http.path_argument("count")?.parse().unwrap_or(usize::MAX);
         if count > self.0.len() {
-            return Err(HandlerError::new(StatusCode::NOT_FOUND));
+            return Err(HttpError::new(StatusCode::NOT_FOUND).into());
         }
         http.set_header(CONTENT_TYPE, TEXT)?;
         http.write(self.0.slice(..count))
@@ -204,7 +205,9 @@ async fn send_files(
         stream.set_deadline(Some(PATIENCE));
         let head = stream.read_until(b"\r\n\r\n", HEAD_BYTES_MAX).await?;
         let target = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
-        let Some((file, length)) = std::str::from_utf8(target).ok().and_then(|target| files.get(target))
+        let Some((file, length)) = std::str::from_utf8(target)
+            .ok()
+            .and_then(|target| files.get(target))
         else {
             stream.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
             continue;

@@ -23,6 +23,8 @@ use crate::tls_client::TlsClient;
 /// How long the last answers may take once the window is over.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 256 * 1024;
+/// A system call that copies megabytes keeps others from the core for a millisecond.
+const WRITE_BYTES_MAX: usize = 128 * 1024;
 /// Few enough that among 1,000 connections both sides work at once, instead of in turns.
 const EVENTS_MAX: usize = 128;
 
@@ -187,7 +189,8 @@ impl Connection {
     /// Sends what is left of the batch, as far as the socket takes it.
     fn send(&mut self, batch: &[u8]) -> Result<(), Failure> {
         while self.sent < batch.len() {
-            match self.stream.write(&batch[self.sent..]) {
+            let end = batch.len().min(self.sent + WRITE_BYTES_MAX);
+            match self.stream.write(&batch[self.sent..end]) {
                 Ok(written) => self.sent += written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error.into()),
