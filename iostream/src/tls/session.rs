@@ -12,7 +12,7 @@ use rustls::{CommonState, Error, HandshakeKind, ProtocolVersion};
 use rustls_pki_types::ServerName;
 
 use crate::tls::certificates;
-use crate::tls::scratch::Output;
+use crate::tls::scratch::{Output, RECORD_PLAINTEXT_BYTES};
 use crate::tls::{TlsInfo, TlsVersion};
 
 pub(super) enum Session {
@@ -245,8 +245,6 @@ enum Outgoing<'a> {
 
 /// Room for the header and the tag of a record, and for an alert.
 const RECORD_OVERHEAD_MAX: usize = 64;
-/// The plaintext of a full record.
-const RECORD_PLAINTEXT_BYTES: usize = 16 * 1024;
 
 fn send<C: Connection>(
     connection: &mut C,
