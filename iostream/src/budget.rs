@@ -1,26 +1,52 @@
-//! How much a stream may read in one turn, so that a peer at line rate starves nobody.
+//! How much a stream may read and send in one turn, so that a peer at line rate starves nobody.
 
 use std::cell::Cell;
 
 /// What a stream may read in one turn. Then it waits for its next one on the ready-again list.
-const BYTES_PER_TURN: usize = 256 * 1024;
+const READ_BYTES_PER_TURN: u32 = 256 * 1024;
+/// What it may send in one turn: a file of a gigabyte is not sent to a fast peer while all others
+/// wait. More than is read, since sending is the cheaper of the two and has no reader's work
+/// behind it: some hundred microseconds.
+const WRITTEN_BYTES_PER_TURN: u32 = 1024 * 1024;
 
-/// What a stream has read in the present turn.
+/// What a stream has read and sent in the present turn.
 #[derive(Default)]
 pub(crate) struct Budget {
     turn: Cell<u64>,
-    spent: Cell<usize>,
+    read: Cell<u32>,
+    written: Cell<u32>,
 }
 
 impl Budget {
-    pub(crate) fn is_spent(&self, turn: u64) -> bool {
-        if self.turn.replace(turn) != turn {
-            self.spent.set(0);
-        }
-        self.spent.get() >= BYTES_PER_TURN
+    /// How much may still be read.
+    pub(crate) fn left_to_read(&self, turn: u64) -> usize {
+        self.begin(turn);
+        READ_BYTES_PER_TURN.saturating_sub(self.read.get()) as usize
     }
 
-    pub(crate) fn spend(&self, bytes: usize) {
-        self.spent.set(self.spent.get() + bytes);
+    /// How much may still be sent.
+    pub(crate) fn left_to_write(&self, turn: u64) -> usize {
+        self.begin(turn);
+        WRITTEN_BYTES_PER_TURN.saturating_sub(self.written.get()) as usize
     }
+
+    pub(crate) fn spend_read(&self, bytes: usize) {
+        spend(&self.read, bytes);
+    }
+
+    pub(crate) fn spend_written(&self, bytes: usize) {
+        spend(&self.written, bytes);
+    }
+
+    fn begin(&self, turn: u64) {
+        if self.turn.replace(turn) != turn {
+            self.read.set(0);
+            self.written.set(0);
+        }
+    }
+}
+
+fn spend(spent: &Cell<u32>, bytes: usize) {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    spent.set(spent.get().saturating_add(bytes));
 }

@@ -1,22 +1,24 @@
-//! What is behind both ends of a stream: its state, its events, its write side and its close.
+//! What is behind both ends of a stream: its state, its events, its reads and its close. How it
+//! sends is in `sending.rs`, and what it asks of `Extras` in `extras.rs`.
 //!
-//! The loop calls it through [`Source`], the handles of `stream.rs` and the reads of `read.rs`
+//! The loop calls it through [`Source`], the handles of `stream.rs` and the reads of `decode.rs`
 //! through the rest. The buffers and the transport know nothing of it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::task::Context;
 use std::time::Duration;
 
-use bytes::Bytes;
 use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
 
 use crate::budget::Budget;
+use crate::error::Interruption;
+use crate::extras::Extras;
 use crate::shared::Shared;
 use crate::waiter::{Closer, Closers, Waiter, Waiters};
 use crate::write_buffer::WriteBuffer;
-use crate::{StreamClosed, Transport};
+use crate::{StreamClosed, StreamError, Transport};
 
 pub(crate) struct Core<T: Transport + ?Sized> {
     pub(crate) ioloop: Handle,
@@ -26,18 +28,24 @@ pub(crate) struct Core<T: Transport + ?Sized> {
     deadline: Cell<Option<Timeout>>,
     /// What the transport is believed to be ready for; a short read or write takes it back.
     ready: Cell<Ready>,
-    is_cut_short: Cell<bool>,
-    is_flush_queued: Cell<bool>,
-    reader: Waiter,
-    writers: Waiters,
+    /// What the next wait is to be ended with.
+    interruption: Cell<Option<Interruption>>,
+    pub(crate) is_flush_queued: Cell<bool>,
+    pub(crate) reader: Waiter,
+    pub(crate) writers: Waiters,
     pub(crate) closers: Closers,
-    write_buffer: RefCell<WriteBuffer>,
-    budget: Budget,
+    pub(crate) write_buffer: RefCell<WriteBuffer>,
+    pub(crate) budget: Budget,
+    pub(crate) extras: OnceCell<Box<Extras>>,
     pub(crate) transport: T,
 }
 
 enum State {
     Open,
+    /// A write has failed: nothing can be written any more, and what has arrived can still be read.
+    /// A server that answers early and goes away makes a write fail of a peer that has not read the
+    /// answer yet (`docs/decisions/008-half-failed.md`).
+    Failed(StreamClosed),
     Closed(StreamClosed),
 }
 
@@ -52,13 +60,14 @@ impl<T: Transport> Core<T> {
             deadline: Cell::new(None),
             // A fresh transport takes bytes; if not, the first write says so.
             ready: Cell::new(Ready::WRITABLE),
-            is_cut_short: Cell::new(false),
+            interruption: Cell::new(None),
             is_flush_queued: Cell::new(false),
             reader: Waiter::default(),
             writers: Waiters::default(),
             closers: Closers::default(),
             write_buffer: RefCell::default(),
             budget: Budget::default(),
+            extras: OnceCell::new(),
             transport,
         });
         let mut registered = None;
@@ -81,142 +90,84 @@ impl<T: Transport + ?Sized> Core<T> {
 
     /// Whether a read is worth its system call.
     pub(crate) fn is_readable(&self) -> bool {
-        self.ready.get().contains(Ready::READABLE)
+        self.is_ready(Ready::READABLE)
     }
 
     pub(crate) fn wait_for_input(&self, cx: &Context<'_>) {
         self.reader.wait(cx.waker());
     }
 
+    /// What the stream may still read in this turn, roughly.
+    pub(crate) fn left_to_read(&self) -> usize {
+        self.budget.left_to_read(self.ioloop.turn_count())
+    }
+
     /// Whether the stream has had its share of this turn. If so, it is told again in the next.
     pub(crate) fn is_budget_spent(&self) -> bool {
-        let is_spent = self.budget.is_spent(self.ioloop.turn_count());
+        let is_spent = self.left_to_read() == 0;
         if let (true, Some(token)) = (is_spent, self.token.get()) {
             self.ioloop.ready_again(token, Ready::READABLE);
         }
         is_spent
     }
 
-    /// One read. A short one means that the transport is drained, so that no call is wasted to
-    /// hear so; but once the peer has closed, no further event tells of the end, and the end has
-    /// to be read.
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let result = self.transport.read(buffer);
-        match &result {
-            // A transport without a descriptor may have no other way to say so.
-            Ok(0) if !self.is_peer_gone() => {
-                self.set_ready(Ready::READ_CLOSED);
-                self.tell_closers();
+    /// One read; `None` if there is nothing yet. A short one means that the transport is drained,
+    /// so that no call is wasted to hear so; but once the peer has closed, no further event tells
+    /// of the end, and the end has to be read.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<Option<usize>, StreamError> {
+        let allowed = buffer.len().min(self.read_allowance());
+        let result = self.transport.read(&mut buffer[..allowed]);
+        self.note_read(*result.as_ref().unwrap_or(&0));
+        match result {
+            Ok(0) => {
+                self.on_end();
+                Err(StreamClosed::ORDERLY.into())
             }
-            Ok(0) => {}
             Ok(count) => {
-                self.budget.spend(*count);
-                if *count < buffer.len() && !self.is_peer_gone() && !self.transport.has_more() {
+                self.budget.spend_read(count);
+                let is_end_known = self.is_peer_gone() || self.is_closed();
+                if count < allowed && !is_end_known && !self.transport.has_more() {
                     self.unset_ready(Ready::READABLE);
                 }
+                Ok(Some(count))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.unset_ready(Ready::READABLE | Ready::ERROR);
+                self.on_drained();
+                Ok(None)
             }
-            Err(_) => {}
+            Err(error) => {
+                let closed = StreamClosed::because(error);
+                self.close(closed.clone());
+                Err(closed.into())
+            }
         }
-        result
     }
 
-    // ---- writing
-
-    pub(crate) fn write_with<R>(
-        &self,
-        append: impl FnOnce(&mut Vec<u8>) -> R,
-    ) -> Result<R, StreamClosed> {
-        self.check_open()?;
-        let result = self
-            .write_buffer
-            .borrow_mut()
-            .append_with(&self.shared, append);
-        // It may have closed the stream, or dropped it, and nobody sends what it has appended.
+    /// The peer sends no more.
+    fn on_end(&self) {
+        // A transport without a descriptor may have no other way to say so.
+        if !self.is_peer_gone() {
+            self.set_ready(Ready::READ_CLOSED);
+            self.tell_closers();
+        }
         if self.is_closed() {
-            drop(self.write_buffer.take());
-        }
-        Ok(result)
-    }
-
-    pub(crate) fn write_bytes(&self, bytes: Bytes) -> Result<(), StreamClosed> {
-        self.check_open()?;
-        self.write_buffer
-            .borrow_mut()
-            .push_shared(bytes, &self.shared);
-        Ok(())
-    }
-
-    pub(crate) fn unsent_len(&self) -> usize {
-        self.write_buffer.borrow().len() + self.transport.unsent_len()
-    }
-
-    /// Sends until all is sent or the transport takes no more.
-    pub(crate) fn flush(&self) {
-        if self.write_buffer.borrow().is_empty() {
-            return;
-        }
-        while self.is_writable() {
-            let mut buffer = self.write_buffer.borrow_mut();
-            let sent = buffer.send(&self.transport, &self.shared);
-            let is_empty = buffer.is_empty();
-            drop(buffer);
-            match sent {
-                Ok(true) if is_empty => return,
-                Ok(true) => {}
-                Ok(false) => self.unset_ready(Ready::WRITABLE),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.unset_ready(Ready::WRITABLE);
-                }
-                Err(error) => return self.close(StreamClosed::because(error)),
-            }
+            self.close(StreamClosed::ORDERLY);
         }
     }
 
-    pub(crate) fn flush_at_turn_end(&self) {
-        if self.is_flush_queued.get() {
-            return;
+    /// Nothing more has arrived, and after a failed write nothing will: a reset is the last that
+    /// comes, and after other failures nobody could say what it is waited for.
+    fn on_drained(&self) {
+        if self.is_closed() {
+            self.close(StreamClosed::ORDERLY);
         }
-        if let Some(token) = self.token.get() {
-            self.is_flush_queued.set(true);
-            self.ioloop.at_turn_end(token);
-        }
-    }
-
-    /// Sends what the transport itself holds, which is before all that is written.
-    fn flush_transport(&self) {
-        if self.transport.unsent_len() == 0 {
-            return;
-        }
-        match self.transport.flush() {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.unset_ready(Ready::WRITABLE);
-            }
-            Err(error) => self.close(StreamClosed::because(error)),
-        }
-    }
-
-    /// For a socket that is still connecting: it will say when it is writable.
-    pub(crate) fn expect_writable_event(&self) {
-        self.unset_ready(Ready::WRITABLE);
-    }
-
-    /// Whether there was an event for the writers since then.
-    pub(crate) fn is_writable(&self) -> bool {
-        self.ready.get().contains(Ready::WRITABLE)
-    }
-
-    pub(crate) fn wait_for_room(&self, cx: &Context<'_>) {
-        self.writers.wait(cx.waker());
     }
 
     // ---- its deadline
 
     pub(crate) fn set_deadline(&self, after: Option<Duration>) {
-        self.is_cut_short.set(false);
+        self.forget(Interruption::Deadline);
         let Some(token) = self.token.get() else {
             return;
         };
@@ -228,13 +179,35 @@ impl<T: Transport + ?Sized> Core<T> {
         self.ioloop.set_deadline(deadline, after);
     }
 
-    pub(crate) fn take_deadline(&self) -> bool {
-        self.is_cut_short.take()
+    /// What the wait that is about to begin is to be ended with at once.
+    pub(crate) fn take_interruption(&self) -> Option<StreamError> {
+        self.interruption.take().map(StreamError::from)
+    }
+
+    /// Takes back what nobody was told of yet.
+    pub(crate) fn forget(&self, interruption: Interruption) {
+        if self.interruption.get() == Some(interruption) {
+            self.interruption.set(None);
+        }
+    }
+
+    /// Ends the wait that is pending, or else the next. Of two that come together one is told.
+    pub(crate) fn interrupt(&self, interruption: Interruption) {
+        let first = self.interruption.get().unwrap_or(interruption);
+        self.interruption.set(Some(first));
+        self.reader.wake();
+        self.writers.wake();
     }
 
     // ---- closing
 
+    /// Whether nothing can be written any more.
     pub(crate) fn is_closed(&self) -> bool {
+        !matches!(*self.state.borrow(), State::Open)
+    }
+
+    /// Whether nothing can be read any more, either.
+    pub(crate) fn is_over(&self) -> bool {
         matches!(*self.state.borrow(), State::Closed(_))
     }
 
@@ -245,32 +218,63 @@ impl<T: Transport + ?Sized> Core<T> {
     pub(crate) fn check_open(&self) -> Result<(), StreamClosed> {
         match &*self.state.borrow() {
             State::Open => Ok(()),
+            State::Failed(closed) | State::Closed(closed) => Err(closed.clone()),
+        }
+    }
+
+    pub(crate) fn check_readable(&self) -> Result<(), StreamClosed> {
+        match &*self.state.borrow() {
+            State::Open | State::Failed(_) => Ok(()),
             State::Closed(closed) => Err(closed.clone()),
         }
     }
 
-    pub(crate) fn close(&self, closed: StreamClosed) {
+    pub(crate) fn token(&self) -> Option<Token> {
+        self.token.get()
+    }
+
+    /// A write has failed, which closes the stream for writers. A reader may still find what had
+    /// arrived before, and then the end.
+    pub(crate) fn fail_writes(&self, error: io::Error) {
         if self.is_closed() {
             return;
         }
-        let is_orderly = closed.cause().is_none();
-        self.state.replace(State::Closed(closed));
-        // Dropped when it is no longer borrowed: shared bytes may have an owner with a destructor.
-        // A writer that closes its own stream cleans up itself.
-        let unsent = self
-            .write_buffer
-            .try_borrow_mut()
-            .map(|mut buffer| std::mem::take(&mut *buffer));
-        let is_all_sent = unsent.as_ref().is_ok_and(WriteBuffer::is_empty);
-        drop(unsent);
+        self.state
+            .replace(State::Failed(StreamClosed::because(error)));
+        self.drop_unsent();
+        self.note_write();
+        // There may be no further event.
+        self.set_ready(Ready::READABLE);
+        self.reader.wake();
+        self.writers.wake();
+        self.tell_closers();
+    }
+
+    pub(crate) fn close(&self, closed: StreamClosed) {
+        let unsent = self.write_buffer.try_borrow();
+        let is_all_sent = unsent.is_ok_and(|unsent| unsent.is_empty());
+        let is_said = closed.cause().is_none() && is_all_sent;
+        self.close_with(closed, if is_said { T::close } else { T::abort });
+    }
+
+    /// Closes so that the peer knows that it has not got all.
+    pub(crate) fn abort(&self, closed: StreamClosed) {
+        self.close_with(closed, T::abort);
+    }
+
+    fn close_with(&self, closed: StreamClosed, close: fn(&T)) {
+        let first = match &*self.state.borrow() {
+            State::Open => closed,
+            State::Failed(first) => first.clone(),
+            State::Closed(_) => return,
+        };
+        self.state.replace(State::Closed(first));
+        self.drop_unsent();
         if let Some(deadline) = self.deadline.take() {
             self.ioloop.remove_timeout(deadline);
         }
-        if is_orderly && is_all_sent {
-            self.transport.close();
-        } else {
-            self.transport.abort();
-        }
+        self.release_extras();
+        close(&self.transport);
         self.reader.wake();
         self.writers.wake();
         self.tell_closers();
@@ -278,6 +282,16 @@ impl<T: Transport + ?Sized> Core<T> {
         if let Some(token) = self.token.take() {
             self.ioloop.deregister(token, None);
         }
+    }
+
+    fn drop_unsent(&self) {
+        // Dropped when it is no longer borrowed: shared bytes may have an owner with a destructor.
+        // A writer that closes its own stream cleans up itself.
+        let unsent = self
+            .write_buffer
+            .try_borrow_mut()
+            .map(|mut buffer| std::mem::take(&mut *buffer));
+        drop(unsent);
     }
 
     /// Takes the transport off the loop and away from the stream, which is closed then.
@@ -298,6 +312,10 @@ impl<T: Transport + ?Sized> Core<T> {
         Some(detached)
     }
 
+    pub(crate) fn is_ready(&self, ready: Ready) -> bool {
+        self.ready.get().contains(ready)
+    }
+
     fn is_peer_gone(&self) -> bool {
         self.ready
             .get()
@@ -313,11 +331,11 @@ impl<T: Transport + ?Sized> Core<T> {
         }
     }
 
-    fn set_ready(&self, ready: Ready) {
+    pub(crate) fn set_ready(&self, ready: Ready) {
         self.ready.set(self.ready.get() | ready);
     }
 
-    fn unset_ready(&self, ready: Ready) {
+    pub(crate) fn unset_ready(&self, ready: Ready) {
         self.ready.set(self.ready.get().without(ready));
     }
 }
@@ -325,10 +343,7 @@ impl<T: Transport + ?Sized> Core<T> {
 impl<T: Transport + ?Sized> Source for Core<T> {
     fn on_ready(&self, _: &Handle, mut ready: Ready) {
         if ready.contains(Ready::DEADLINE) {
-            self.is_cut_short.set(true);
-            self.reader.wake();
-            self.writers.wake();
-            return;
+            return self.interrupt(Interruption::Deadline);
         }
         // An end or a failure is found by the next call, so that is worth making.
         if ready.intersects(Ready::READ_CLOSED | Ready::ERROR) {
@@ -353,6 +368,22 @@ impl<T: Transport + ?Sized> Source for Core<T> {
 
     fn on_turn_end(&self, _: &Handle) {
         self.is_flush_queued.set(false);
-        self.flush();
+        // One that had spent its share of the turn goes on here, without an event.
+        if self.flush() > 0 {
+            self.writers.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SocketTransport;
+
+    #[test]
+    fn a_core_is_small() {
+        // One of them is what an idle stream costs; what few streams need is behind `extras`.
+        let size = size_of::<Core<SocketTransport>>();
+        assert!(size <= 264, "{size} bytes");
     }
 }

@@ -98,6 +98,7 @@ struct Channel {
     held: Cell<usize>,
     has_ended: Cell<bool>,
     is_sender_gone: Cell<bool>,
+    is_reset: Cell<bool>,
     reader: Cell<Option<Token>>,
     writer: Cell<Option<Token>>,
     is_writer_blocked: Cell<bool>,
@@ -109,6 +110,8 @@ enum Parcel {
     End,
     /// The sender writes no more and reads no more.
     Gone,
+    /// So it is, and what it has written is not the whole.
+    Reset,
 }
 
 impl Channel {
@@ -130,7 +133,8 @@ impl Channel {
                     self.has_ended.set(true);
                     ready |= Ready::READABLE | Ready::READ_CLOSED;
                 }
-                Some((_, Parcel::Gone)) => {
+                Some((_, parcel @ (Parcel::Gone | Parcel::Reset))) => {
+                    self.is_reset.set(matches!(parcel, Parcel::Reset));
                     self.has_ended.set(true);
                     self.is_sender_gone.set(true);
                     ready |= Ready::READABLE | Ready::READ_CLOSED;
@@ -195,6 +199,14 @@ impl MemoryTransport {
         }
     }
 
+    fn close_with(&self, parcel: Parcel) {
+        if !self.is_closed.replace(true) {
+            self.input.reader.set(None);
+            self.output.writer.set(None);
+            self.send(parcel);
+        }
+    }
+
     fn check(&self, fault: Option<(usize, io::ErrorKind)>, done: usize) -> io::Result<()> {
         if self.is_closed.get() {
             return Err(io::ErrorKind::NotConnected.into());
@@ -211,7 +223,9 @@ impl Transport for MemoryTransport {
         self.check(self.options.read_fault, self.read.get())?;
         let mut arrived = self.input.arrived.borrow_mut();
         if arrived.is_empty() {
-            return if self.input.has_ended.get() {
+            return if self.input.is_reset.get() {
+                Err(io::ErrorKind::ConnectionReset.into())
+            } else if self.input.has_ended.get() {
                 Ok(0)
             } else {
                 Err(io::ErrorKind::WouldBlock.into())
@@ -281,12 +295,11 @@ impl Transport for MemoryTransport {
     }
 
     fn close(&self) {
-        if self.is_closed.replace(true) {
-            return;
-        }
-        self.input.reader.set(None);
-        self.output.writer.set(None);
-        self.send(Parcel::Gone);
+        self.close_with(Parcel::Gone);
+    }
+
+    fn abort(&self) {
+        self.close_with(Parcel::Reset);
     }
 
     fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {

@@ -1,185 +1,20 @@
-//! Reading: one primitive, `decode`, and Tornado's reads as closures for it.
+//! The reads that have a name, Tornado's mostly, as closures for `decode`.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
-use std::io;
-use std::task::{Context, Poll};
+use std::future::poll_fn;
+use std::time::Duration;
 
 use memchr::memmem;
+use squall_ioloop::with_timeout;
 
-use crate::read_buffer::{ReadBuffer, USED_TOO_MUCH};
-use crate::shared::Shared;
+use crate::shared::RECEIVE_BYTES;
 use crate::stream::IoStream;
-use crate::{StreamClosed, StreamError};
+use crate::{Pattern, Step, StreamError};
 
-/// What a closure of [`IoStream::decode`] says about the bytes it was given.
-///
-/// ```
-/// use squall_iostream::Step;
-/// /// A message of one length byte and that many others.
-/// fn step(unread: &[u8]) -> Step<Vec<u8>> {
-///     match unread.split_first() {
-///         Some((&length, rest)) if rest.len() >= length.into() => {
-///             let length = usize::from(length);
-///             Step::Done(1 + length, rest[..length].to_vec())
-///         }
-///         _ => Step::More(0),
-///     }
-/// }
-/// assert!(matches!(step(b"\x02a"), Step::More(0)));
-/// assert!(matches!(step(b"\x02abc"), Step::Done(3, message) if message == b"ab"));
-/// ```
-#[derive(Debug)]
-pub enum Step<T> {
-    /// It has what it wanted, and used this many bytes for it.
-    Done(usize, T),
-    /// It used this many bytes, and needs more than are left.
-    More(usize),
-}
-
-/// A step that leaves as much as this unused is not going to be satisfied. Reads that name a bound
-/// of their own have that one instead.
-const UNREAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// From here on a read is worth memory of its own. What is shorter comes with its neighbours.
+const LONG_READ_BYTES: usize = 2 * RECEIVE_BYTES;
 
 impl IoStream {
-    /// Reads one thing: `step` is given what is unread, whenever there is more of it, and says how
-    /// much it has used and whether that was all of the thing. The bytes are lent, straight from
-    /// the loop's receive buffer where possible, and may be changed in place (unmasked, say).
-    ///
-    /// What `step` leaves unused is given to it again, with more behind it, so `step` should
-    /// remember how far it has looked. What it has not used when it is done is for the next read.
-    /// Before it waits for input, the stream sends what is unsent.
-    ///
-    /// Dropping the future loses nothing: used bytes are used, all others stay. So it is when
-    /// `step` fails or panics: what it was given last then counts as unused.
-    ///
-    /// ```
-    /// # use squall_ioloop::IoLoop;
-    /// use squall_iostream::{Step, StreamError, memory};
-    /// # let ioloop = IoLoop::new()?;
-    /// # let (ours, mut stream) = memory::pair(&ioloop, memory::Options::default());
-    /// # ioloop.run_until(async {
-    /// # ours.write(b"12 34 ")?;
-    /// let number = stream.decode(|unread| {
-    ///     let Some(end) = unread.iter().position(|byte| *byte == b' ') else {
-    ///         return Ok::<_, StreamError>(Step::More(0));
-    ///     };
-    ///     let digits = String::from_utf8_lossy(&unread[..end]);
-    ///     Ok(Step::Done(end + 1, digits.parse::<u32>()))
-    /// });
-    /// assert_eq!(number.await?, Ok(12));
-    /// assert_eq!(stream.unread_len(), 3);
-    /// # Ok::<_, StreamError>(()) })??;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// What `step` returns; [`StreamError::Closed`] at the end of the stream, with
-    /// [`Self::unread_len`] telling whether it came in the middle; [`StreamError::TimedOut`];
-    /// [`StreamError::LimitExceeded`] when `step` leaves 64 MiB unused.
-    ///
-    /// # Panics
-    /// When `step` says that it used more than it was given.
-    pub fn decode<T, E: From<StreamError>>(
-        &mut self,
-        step: impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
-    ) -> impl Future<Output = Result<T, E>> {
-        self.decode_within(UNREAD_BYTES_MAX, step)
-    }
-
-    /// As [`Self::decode`], but only of what is unread now: `None` instead of waiting.
-    ///
-    /// # Errors
-    /// What `step` returns.
-    ///
-    /// # Panics
-    /// As [`Self::decode`].
-    pub fn decode_buffered<T, E>(
-        &mut self,
-        step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
-    ) -> Result<Option<T>, E> {
-        let Self { handle, buffer } = self;
-        step_on(buffer, &handle.core().shared, step)
-    }
-
-    async fn decode_within<T, E: From<StreamError>>(
-        &mut self,
-        unread_bytes_max: usize,
-        mut step: impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
-    ) -> Result<T, E> {
-        if let Some(found) = self.decode_buffered(&mut step)? {
-            return Ok(found);
-        }
-        poll_fn(|cx| self.poll_decode(cx, unread_bytes_max, &mut step)).await
-    }
-
-    /// Goes on where `decode_buffered` has found too little.
-    fn poll_decode<T, E: From<StreamError>>(
-        &mut self,
-        cx: &Context<'_>,
-        unread_bytes_max: usize,
-        step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
-    ) -> Poll<Result<T, E>> {
-        loop {
-            self.check_open().map_err(StreamError::from)?;
-            if self.buffer.len() >= unread_bytes_max {
-                let bytes_max = unread_bytes_max;
-                return Poll::Ready(Err(StreamError::LimitExceeded { bytes_max }.into()));
-            }
-            let core = self.handle.core();
-            if !core.is_readable() || core.is_budget_spent() {
-                // The peer may be waiting for what is unsent before it says more. If that fails,
-                // nothing will wake us again.
-                core.flush();
-                self.check_open().map_err(StreamError::from)?;
-                if core.take_deadline() {
-                    return Poll::Ready(Err(StreamError::TimedOut.into()));
-                }
-                core.wait_for_input(cx);
-                return Poll::Pending;
-            }
-            match self.read_and_step(step) {
-                Ok(Some(found)) => return Poll::Ready(Ok(found)),
-                Ok(None) => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-    }
-
-    /// One read, and one step on all that is unread then.
-    fn read_and_step<T, E: From<StreamError>>(
-        &mut self,
-        step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
-    ) -> Result<Option<T>, E> {
-        let Self { handle, buffer } = self;
-        let core = handle.core();
-        core.shared.with_receive_buffer(|receive| {
-            let count = match core.read(receive) {
-                Ok(0) => return Err(StreamError::Closed(StreamClosed::ORDERLY).into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => {
-                    let closed = StreamClosed::because(error);
-                    core.close(closed.clone());
-                    return Err(StreamError::Closed(closed).into());
-                }
-            };
-            let input = &mut receive[..count];
-            if buffer.is_empty() {
-                let shared = &core.shared;
-                let loan = Loan {
-                    input,
-                    used: 0,
-                    buffer,
-                    shared,
-                };
-                return loan.step(step);
-            }
-            buffer.append(input, &core.shared);
-            step_on(buffer, &core.shared, step)
-        })
-    }
-
     /// Reads up to the first `delimiter` and with it. The search is linear, however the bytes
     /// arrive.
     ///
@@ -215,13 +50,52 @@ impl IoStream {
         .await
     }
 
-    /// Reads exactly `count` bytes. Memory grows with what has come, not with `count`.
+    /// Reads up to the end of the first match of `pattern`, and with it. The search is linear,
+    /// however the bytes arrive, and so is what it finds the same: see [`Pattern`].
+    ///
+    /// ```
+    /// # use squall_ioloop::IoLoop;
+    /// use squall_iostream::{Pattern, memory};
+    /// # let ioloop = IoLoop::new()?;
+    /// # let (ours, mut stream) = memory::pair(&ioloop, memory::Options::default());
+    /// let blank_line = Pattern::new(r"\r?\n\r?\n")?;
+    /// ours.write(b"a: 1\nb: 2\n\nbody")?;
+    /// let head = ioloop.run_until(stream.read_until_regex(&blank_line, 8192))??;
+    /// assert_eq!(head, b"a: 1\nb: 2\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StreamError::LimitExceeded`] when `bytes_max` bytes have come without a whole match; else
+    /// as [`Self::decode`].
+    pub async fn read_until_regex(
+        &mut self,
+        pattern: &Pattern,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, StreamError> {
+        let mut search = pattern.search();
+        self.decode_within(usize::MAX, |unread| {
+            let within = unread.len().min(bytes_max);
+            match search.find_end(&unread[..within]) {
+                Some(end) => Ok(Step::Done(end, unread[..end].to_vec())),
+                None if unread.len() >= bytes_max => Err(StreamError::LimitExceeded { bytes_max }),
+                None => Ok(Step::More(0)),
+            }
+        })
+        .await
+    }
+
+    /// Reads exactly `count` bytes. Memory grows with what has come, not with `count`. Many bytes
+    /// that come in a stream are read straight into the memory that is returned.
     ///
     /// # Errors
     /// As [`Self::decode`]. When the stream ends before, what has come stays unread.
     pub async fn read_bytes(&mut self, count: usize) -> Result<Vec<u8>, StreamError> {
         if count == 0 {
             return Ok(Vec::new());
+        }
+        if count >= LONG_READ_BYTES {
+            return self.read_long(count).await;
         }
         self.decode_within(usize::MAX, |unread| {
             Ok(match unread.get(..count) {
@@ -230,6 +104,22 @@ impl IoStream {
             })
         })
         .await
+    }
+
+    async fn read_long(&mut self, count: usize) -> Result<Vec<u8>, StreamError> {
+        let mut step = |unread: &mut [u8]| {
+            Ok::<_, StreamError>(if unread.len() >= count {
+                Step::Done(0, ())
+            } else {
+                Step::More(0)
+            })
+        };
+        if self.decode_buffered(&mut step)?.is_none() {
+            poll_fn(|cx| self.poll_decode(cx, usize::MAX, count, &mut step)).await?;
+        }
+        let bytes = self.buffer.take_front(count);
+        self.handle.core().note_unread(self.buffer.len());
+        Ok(bytes)
     }
 
     /// Reads what there is, at least one byte and at most `bytes_max` (Tornado's `partial=True`).
@@ -252,20 +142,29 @@ impl IoStream {
     /// can know what it has cut off (Tornado takes it for the end). In any case what has come
     /// stays unread.
     pub async fn read_until_close(&mut self, bytes_max: usize) -> Result<Vec<u8>, StreamError> {
-        let end: Result<Infallible, _> = self
-            .decode_within(usize::MAX, |unread| {
-                if unread.len() > bytes_max {
-                    return Err(StreamError::LimitExceeded { bytes_max });
-                }
-                Ok(Step::More(0))
-            })
-            .await;
+        let mut step = |unread: &mut [u8]| {
+            if unread.len() > bytes_max {
+                return Err(StreamError::LimitExceeded { bytes_max });
+            }
+            Ok(Step::<Infallible>::More(0))
+        };
+        let end = match self.decode_buffered(&mut step) {
+            Err(error) => Err(error),
+            Ok(_) => {
+                let wanted = bytes_max.saturating_add(1);
+                poll_fn(|cx| self.poll_decode(cx, usize::MAX, wanted, &mut step)).await
+            }
+        };
         let error = match end {
             Err(error) => error,
             Ok(never) => match never {},
         };
         match error {
-            StreamError::Closed(closed) if closed.cause().is_none() => Ok(self.buffer.take()),
+            StreamError::Closed(closed) if closed.cause().is_none() => {
+                let bytes = self.buffer.take();
+                self.handle.core().note_unread(0);
+                Ok(bytes)
+            }
             error => Err(error),
         }
     }
@@ -291,54 +190,13 @@ impl IoStream {
                 .await;
         }
     }
-}
 
-/// One step on bytes that are the stream's own.
-fn step_on<T, E>(
-    buffer: &mut ReadBuffer,
-    shared: &Shared,
-    step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
-) -> Result<Option<T>, E> {
-    if buffer.is_empty() {
-        return Ok(None);
-    }
-    let (used, found) = step(buffer.unread())?.into_parts();
-    buffer.consume(used, shared);
-    Ok(found)
-}
-
-/// Bytes of the receive buffer, lent to a step. What it has not used when it is over goes to the
-/// stream's own buffer, even if it ends in a panic.
-struct Loan<'a> {
-    input: &'a mut [u8],
-    used: usize,
-    buffer: &'a mut ReadBuffer,
-    shared: &'a Shared,
-}
-
-impl Loan<'_> {
-    fn step<T, E>(
-        mut self,
-        step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
-    ) -> Result<Option<T>, E> {
-        let (used, found) = step(self.input)?.into_parts();
-        assert!(used <= self.input.len(), "{USED_TOO_MUCH}");
-        self.used = used;
-        Ok(found)
-    }
-}
-
-impl Drop for Loan<'_> {
-    fn drop(&mut self) {
-        self.buffer.append(&self.input[self.used..], self.shared);
-    }
-}
-
-impl<T> Step<T> {
-    fn into_parts(self) -> (usize, Option<T>) {
-        match self {
-            Self::Done(used, found) => (used, Some(found)),
-            Self::More(used) => (used, None),
-        }
+    /// As [`Self::linger`], for at most `time_max`, whatever the stream's deadline is.
+    ///
+    /// # Panics
+    /// When polled where no loop is turning.
+    pub async fn linger_for(self, bytes_max: usize, time_max: Duration) {
+        // Dropping what lingers closes it.
+        let _ = with_timeout(time_max, self.linger(bytes_max)).await;
     }
 }

@@ -39,6 +39,31 @@ impl ReadBuffer {
         self.bytes.extend_from_slice(input);
     }
 
+    /// Lets `read` fill memory behind what is unread: at most `bytes_max` bytes, and not more than
+    /// are missing of `wanted` in all. The memory has to be written once before (that is the price
+    /// of having no unsafe code), so this is for reads that will fill it.
+    pub(crate) fn fill<E>(
+        &mut self,
+        wanted: usize,
+        bytes_max: usize,
+        read: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>,
+    ) -> Result<Option<usize>, E> {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        let before = self.bytes.len();
+        let room = wanted.saturating_sub(before).min(bytes_max);
+        if before + room > self.bytes.capacity() {
+            // Twice as much each time, so that it stays linear; and in the end exactly enough.
+            let capacity = (before + room).max((2 * before).min(wanted));
+            self.bytes.reserve_exact(capacity - before);
+        }
+        self.bytes.resize(before + room, 0);
+        let result = read(&mut self.bytes[before..]);
+        let count = *result.as_ref().unwrap_or(&None);
+        self.bytes.truncate(before + count.unwrap_or(0));
+        result
+    }
+
     pub(crate) fn consume(&mut self, used: usize, shared: &Shared) {
         assert!(used <= self.len(), "{USED_TOO_MUCH}");
         self.start += used;
@@ -54,6 +79,25 @@ impl ReadBuffer {
             self.bytes = rest;
             self.start = 0;
         }
+    }
+
+    /// The first `count` unread bytes, with the buffer's memory if nothing of it is needed for
+    /// others.
+    pub(crate) fn take_front(&mut self, count: usize) -> Vec<u8> {
+        let mut front = self.take();
+        if front.len() > count {
+            self.bytes = front.split_off(count);
+        }
+        front
+    }
+
+    /// Puts bytes back that were taken, before all that is unread.
+    pub(crate) fn put_back(&mut self, bytes: &[u8]) {
+        let mut all = Vec::with_capacity(bytes.len() + self.len());
+        all.extend_from_slice(bytes);
+        all.extend_from_slice(self.unread());
+        self.bytes = all;
+        self.start = 0;
     }
 
     /// All that is unread, with its memory.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, IoSlice, Read};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use socket2::Socket;
 
@@ -81,6 +82,24 @@ impl Transport for SocketTransport {
         self.with(|socket| socket.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL))
     }
 
+    /// Linux only: elsewhere the call reports how much it has sent in a way that socket2 does not
+    /// pass on when the socket is full.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn send_file(
+        &self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        count: usize,
+    ) -> Option<io::Result<usize>> {
+        let offset = usize::try_from(offset).ok()?;
+        let count = std::num::NonZeroUsize::new(count);
+        match self.with(|socket| socket.sendfile(&file, offset, count)) {
+            // What is not a file like others (a pipe, a device) can still be read, perhaps.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
+            result => Some(result),
+        }
+    }
+
     fn shutdown_write(&self) -> io::Result<()> {
         self.with(|socket| socket.shutdown(Shutdown::Write))
     }
@@ -88,6 +107,12 @@ impl Transport for SocketTransport {
     fn close(&self) {
         let socket = self.socket.take();
         drop(socket);
+    }
+
+    fn abort(&self) {
+        // With this set, TCP says by a reset that what it has sent is not the whole.
+        let _ = self.with(|socket| socket.set_linger(Some(Duration::ZERO)));
+        self.close();
     }
 
     fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {

@@ -2,10 +2,12 @@
 //! it. What they do is done in `core.rs`; the reads are in `read.rs`.
 
 use std::fmt;
+use std::fs::File;
 use std::future::poll_fn;
 use std::io;
 use std::ops::Deref;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,9 +15,12 @@ use bytes::Bytes;
 use squall_ioloop::Handle;
 
 use crate::core::Core;
+use crate::file_range::FileRange;
 use crate::read_buffer::ReadBuffer;
 use crate::waiter::{Closer, Place};
-use crate::{Address, SocketTransport, StreamClosed, StreamError, Transport};
+use crate::{
+    Address, Guards, MemoryBudget, RateLimit, SocketTransport, StreamClosed, StreamError, Transport,
+};
 
 /// A buffered, non-blocking stream of bytes: Tornado's `IOStream`.
 ///
@@ -58,8 +63,14 @@ pub struct IoStream {
 /// A handle of a stream: to write, to flush, to close it, to learn that it was closed.
 ///
 /// Written bytes are buffered. They leave, all of them in one vectored write, when the turn ends,
-/// or before that on [`Self::flush`] or when the reader has to wait for input. Only
-/// [`Self::write_with`] leaves it to its caller to say when.
+/// or before that on [`Self::flush`] or when the reader has to wait for input: a stream is corked
+/// for the turn without being asked. Only [`Self::write_with`] leaves it to its caller to say
+/// when. By itself a stream sends at most 1 MiB in a turn, so that others have theirs, and goes on
+/// in the next.
+///
+/// The buffer has no bound of its own. A writer that produces more than its peer takes waits for
+/// [`Self::drained`] or [`Self::writable`]; one that cannot wait sets
+/// [`Self::set_unsent_bytes_max`].
 ///
 /// A handle does not keep the stream open: when the [`IoStream`] is dropped, writes fail with
 /// [`StreamClosed`].
@@ -115,6 +126,16 @@ impl IoStream {
         self.buffer.len()
     }
 
+    /// How many bytes its buffers hold in memory: unread, and unsent but for those of files.
+    pub fn memory_len(&self) -> usize {
+        self.buffer.len() + self.core().unsent_memory_len()
+    }
+
+    /// Makes the stream one of those that share a [`MemoryBudget`], or of none (the default).
+    pub fn set_memory_budget(&self, budget: Option<&MemoryBudget>) {
+        self.core().set_memory_budget(budget, self.buffer.len());
+    }
+
     /// Takes the stream apart: its transport, off the loop, and what was read and not yet used.
     /// With both, [`Self::new`] makes a stream on another loop, or TLS one of its own.
     ///
@@ -155,8 +176,9 @@ impl StreamHandle {
     /// Buffers a copy of `bytes`, to be sent at the end of this turn at the latest.
     ///
     /// # Errors
-    /// [`StreamClosed`].
-    pub fn write(&self, bytes: &[u8]) -> Result<(), StreamClosed> {
+    /// [`StreamError::Closed`], or [`StreamError::BufferFull`] with
+    /// [`Self::set_unsent_bytes_max`].
+    pub fn write(&self, bytes: &[u8]) -> Result<(), StreamError> {
         self.core
             .write_with(|buffer| buffer.extend_from_slice(bytes))?;
         self.core.flush_at_turn_end();
@@ -168,8 +190,8 @@ impl StreamHandle {
     /// Should the bytes have an owner whose destructor is yours, it must not use this stream.
     ///
     /// # Errors
-    /// [`StreamClosed`].
-    pub fn write_bytes(&self, bytes: Bytes) -> Result<(), StreamClosed> {
+    /// As [`Self::write`].
+    pub fn write_bytes(&self, bytes: Bytes) -> Result<(), StreamError> {
         self.core.write_bytes(bytes)?;
         self.core.flush_at_turn_end();
         Ok(())
@@ -183,23 +205,79 @@ impl StreamHandle {
     /// a reader that has to wait sends all before.
     ///
     /// # Errors
-    /// [`StreamClosed`]; then `append` is not called.
+    /// As [`Self::write`]. When the stream is closed, `append` is not called; when it has appended
+    /// too much, all of that is taken back.
     ///
     /// # Panics
     /// When `append` shortens the buffer, or writes to this stream or asks what is unsent. If
     /// `append` panics itself, what it has appended is taken back.
-    pub fn write_with<R>(&self, append: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, StreamClosed> {
+    pub fn write_with<R>(&self, append: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, StreamError> {
         self.core.write_with(append)
     }
 
-    /// How many bytes are written and not yet sent.
+    /// Sends `length` bytes of a file, from `offset` on, behind what was written before and before
+    /// what is written after. They take no memory: on Linux the system copies them into a socket
+    /// (`sendfile(2)`); for other transports and systems they go through the loop's receive buffer,
+    /// up to 64 KiB at a time, as there is room.
+    ///
+    /// The file may be shared by any number of streams, and its own position does not matter. What
+    /// is not in the system's cache is read from the disk while the loop waits, as in nginx: for
+    /// files that are large, cold and on slow disks, read them in a thread instead. A process that
+    /// is not Rust's own has to ignore `SIGPIPE`, since `sendfile(2)` cannot be told to.
+    ///
+    /// A file that ends before `length` bytes closes the stream with
+    /// [`CutOff::FileTruncated`](crate::CutOff::FileTruncated), and one that cannot be read with
+    /// the system's error; the peer is told by a reset.
+    ///
+    /// ```
+    /// # use squall_ioloop::IoLoop;
+    /// # use squall_iostream::memory;
+    /// use std::{fs::File, sync::Arc};
+    /// # let ioloop = IoLoop::new()?;
+    /// # let (ours, mut theirs) = memory::pair(&ioloop, memory::Options::default());
+    /// let file = Arc::new(File::open("Cargo.toml")?);
+    /// ours.write(b"the first nine bytes: ")?;
+    /// ours.send_file(file, 0, 9)?;
+    /// let sent = ioloop.run_until(theirs.read_bytes(22 + 9))??;
+    /// assert_eq!(sent, b"the first nine bytes: [package]");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StreamError::Closed`].
+    ///
+    /// # Panics
+    /// When `length` does not fit a `usize`.
+    pub fn send_file(
+        &self,
+        file: impl Into<Arc<File>>,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), StreamError> {
+        let length = usize::try_from(length).expect("a length that fits in memory's addresses");
+        self.core
+            .send_file(FileRange::new(file.into(), offset, length))?;
+        self.core.flush_at_turn_end();
+        Ok(())
+    }
+
+    /// Refuses writes, whole, that would make more than `bytes_max` bytes unsent, with
+    /// [`StreamError::BufferFull`] (Tornado's `max_write_buffer_size`). For a writer that cannot
+    /// wait, such as a broadcast to peers of which one is slow. Bytes of files do not count: they
+    /// take no memory. Default: `usize::MAX`, no bound, as in Tornado: a single answer may be
+    /// large, and is in memory already.
+    pub fn set_unsent_bytes_max(&self, bytes_max: usize) {
+        self.core.set_unsent_bytes_max(bytes_max);
+    }
+
+    /// How many bytes are written and not yet sent, those of files included.
     pub fn unsent_len(&self) -> usize {
         self.core.unsent_len()
     }
 
-    /// Sends as much as goes without waiting.
+    /// Sends as much as goes without waiting; of files up to the stream's share of the turn.
     pub fn flush(&self) {
-        self.core.flush();
+        self.core.flush_all();
     }
 
     /// Flushes when this turn ends, together with whatever is written until then. Asking again in
@@ -208,19 +286,45 @@ impl StreamHandle {
         self.core.flush_at_turn_end();
     }
 
+    /// Sets what [`Self::writable`] waits for. Default 64 KiB and 16 KiB, as asyncio has it: a
+    /// writer is stopped before it has filled much memory, and goes on while there is still
+    /// something to send.
+    ///
+    /// # Panics
+    /// When `low` is more than `high`.
+    pub fn set_watermarks(&self, high: usize, low: usize) {
+        assert!(low <= high, "the low watermark is above the high one");
+        self.core.set_watermarks(high, low);
+    }
+
+    /// Returns at once unless more is unsent than the high watermark; else waits until it is no
+    /// more than the low one: asyncio's `drain`, for a writer that calls it after each write. Any
+    /// number of tasks may wait.
+    ///
+    /// # Errors
+    /// As [`Self::drained`].
+    pub async fn writable(&self) -> Result<(), StreamError> {
+        let watermarks = self.core.watermarks();
+        if self.unsent_len() <= watermarks.high {
+            return Ok(self.check_open()?);
+        }
+        self.drained(watermarks.low).await
+    }
+
     /// Waits until at most `unsent_max` bytes are unsent; with 0, until all is with the system.
     /// This is how a writer feels that its peer is slow. Any number of tasks may wait.
     ///
     /// # Errors
-    /// [`StreamError::Closed`], or [`StreamError::TimedOut`] when the deadline passes first.
+    /// [`StreamError::Closed`], or [`StreamError::TimedOut`] when the deadline passes first; the
+    /// like for the [`Guards`].
     pub async fn drained(&self, unsent_max: usize) -> Result<(), StreamError> {
         poll_fn(|cx| {
             self.core.flush();
             if self.unsent_len() <= unsent_max {
                 return Poll::Ready(self.check_open().map_err(Into::into));
             }
-            if self.core.take_deadline() {
-                return Poll::Ready(Err(StreamError::TimedOut));
+            if let Some(interruption) = self.core.take_interruption() {
+                return Poll::Ready(Err(interruption));
             }
             self.core.wait_for_room(cx);
             Poll::Pending
@@ -248,7 +352,17 @@ impl StreamHandle {
         self.core.close(StreamClosed::ORDERLY);
     }
 
-    /// Whether the stream is closed on our side.
+    /// Closes the stream now, as [`Self::close`], and so that the peer can tell it from an end
+    /// (TCP: by a reset): for an answer that breaks off, and for a peer that is not worth the
+    /// system's memory. What the system has not delivered yet is lost, that of earlier writes too.
+    pub fn abort(&self) {
+        self.core.abort(StreamClosed::ORDERLY);
+    }
+
+    /// Whether the stream is closed on our side: nothing can be written any more.
+    ///
+    /// So it is, too, when a write has failed. What had arrived by then can still be read, from the
+    /// system too: the answer of a server, say, that has stopped listening to the question.
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()
     }
@@ -281,6 +395,39 @@ impl StreamHandle {
         } else {
             self.core.closers.add(Closer::Call(Box::new(callback)));
         }
+    }
+
+    // ---- what is asked of the peer
+
+    /// Sets what the stream asks of its peer, from now on, in place of what it had asked; see
+    /// [`Guards`]. Default: nothing. They are independent of [`Self::set_deadline`].
+    ///
+    /// ```
+    /// # use squall_ioloop::IoLoop;
+    /// use squall_iostream::{Guards, StreamError, memory};
+    /// use std::time::Duration;
+    /// # let ioloop = IoLoop::builder().virtual_clock().build()?;
+    /// # let (mut stream, _peer) = memory::pair(&ioloop, memory::Options::default());
+    /// let timeout_idle = Some(Duration::from_secs(60));
+    /// stream.set_guards(&Guards { timeout_idle, ..Guards::default() });
+    /// let read = ioloop.run_until(stream.read_bytes(1))?;
+    /// assert!(matches!(read, Err(StreamError::Idle)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_guards(&self, guards: &Guards) {
+        self.core.set_guards(guards);
+    }
+
+    /// Bounds how fast the stream reads, or no longer (the default). Its peer feels it as
+    /// back-pressure.
+    pub fn set_read_rate(&self, limit: Option<RateLimit>) {
+        self.core.set_read_rate(limit);
+    }
+
+    /// Bounds how fast the stream sends, or no longer (the default). What is written meanwhile is
+    /// buffered.
+    pub fn set_write_rate(&self, limit: Option<RateLimit>) {
+        self.core.set_write_rate(limit);
     }
 
     // ---- the rest

@@ -95,6 +95,24 @@ pub trait Transport: 'static {
         Ok(total)
     }
 
+    /// Sends some of a file without a copy through this process, from `offset` on, at most `count`
+    /// bytes (not 0); 0 says that the file has no more. `None`, which is the default, from a
+    /// transport that has no way to do so, or not with this file: then the stream reads the file
+    /// and writes what it has read. It is called again after less than `count`, until it says
+    /// `WouldBlock`.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn send_file(
+        &self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        count: usize,
+    ) -> Option<io::Result<usize>> {
+        let _ = (file, offset, count);
+        None
+    }
+
     /// How many bytes it holds that it took from a write and has not sent. They count as unsent
     /// of the stream.
     fn unsent_len(&self) -> usize {
@@ -119,8 +137,8 @@ pub trait Transport: 'static {
     /// Closes both directions and gives the descriptor back. Every later call fails.
     fn close(&self);
 
-    /// As [`Self::close`], after a failure, or when bytes that were written are dropped: a
-    /// transport that has a way to say that all was said must not say so.
+    /// Closes so that the peer can tell it from an end: it did not get all. The default is
+    /// [`Self::close`], for a transport whose peers cannot be told.
     fn abort(&self) {
         self.close();
     }
@@ -183,6 +201,15 @@ impl Transport for Box<dyn Transport> {
 
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         (**self).write_vectored(pieces)
+    }
+
+    fn send_file(
+        &self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        count: usize,
+    ) -> Option<io::Result<usize>> {
+        (**self).send_file(file, offset, count)
     }
 
     fn unsent_len(&self) -> usize {

@@ -6,32 +6,55 @@ use std::io::{self, IoSlice};
 use bytes::Bytes;
 
 use crate::Transport;
+use crate::file_range::FileRange;
 use crate::shared::Shared;
 
 /// What was written and not yet sent, in order: small writes merged, large ones and shared ones
-/// kept as they are, all of it sent with one vectored write.
+/// kept as they are, all of it up to a file sent with one vectored write.
 #[derive(Default)]
 pub(crate) struct WriteBuffer {
     /// The first piece is inline: one answer, or one frame of a broadcast, needs no queue.
     first: Option<Piece>,
     rest: Option<Box<Rest>>,
-    /// How much of the first piece has been sent.
+    /// How much of the first piece has been sent. Of a file, nothing: what is sent is cut off.
     sent: usize,
     len: usize,
 }
 
-struct Rest(VecDeque<Piece>);
+#[derive(Default)]
+struct Rest {
+    pieces: VecDeque<Piece>,
+    /// How much of the pieces' length is that of files, which take no memory.
+    file_len: usize,
+}
 
 enum Piece {
     Own(Vec<u8>),
     Shared(Bytes),
+    File(FileRange),
 }
 
 impl Piece {
-    fn as_slice(&self) -> &[u8] {
+    /// The bytes, if they are in memory.
+    fn as_slice(&self) -> Option<&[u8]> {
         match self {
-            Self::Own(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
+            Self::Own(bytes) => Some(bytes),
+            Self::Shared(bytes) => Some(bytes),
+            Self::File(_) => None,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::File(range) => range.len(),
+            piece => piece.as_slice().map_or(0, <[u8]>::len),
+        }
+    }
+
+    fn file_len(&self) -> usize {
+        match self {
+            Self::File(range) => range.len(),
+            Self::Own(_) | Self::Shared(_) => 0,
         }
     }
 }
@@ -44,21 +67,37 @@ const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// How many pieces one vectored write takes.
 const PIECES_PER_WRITE: usize = 64;
 
+/// Why a write was refused: nothing of it is in the buffer.
+#[derive(Debug)]
+pub(crate) struct Full;
+
 impl WriteBuffer {
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Its length without that of files.
+    pub(crate) fn memory_len(&self) -> usize {
+        let first = self.first.as_ref().map_or(0, Piece::file_len);
+        let rest = self.rest.as_ref().map_or(0, |rest| rest.file_len);
+        self.len - first - rest
+    }
+
+    pub(crate) fn begins_with_file(&self) -> bool {
+        matches!(self.first, Some(Piece::File(_)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Lets `f` append to the last piece.
+    /// Lets `f` append to the last piece, at most `bytes_max` bytes. More than that is taken back.
     pub(crate) fn append_with<R>(
         &mut self,
+        bytes_max: usize,
         shared: &Shared,
         f: impl FnOnce(&mut Vec<u8>) -> R,
-    ) -> R {
+    ) -> Result<R, Full> {
         let has_room =
             matches!(self.last(), Some(Piece::Own(bytes)) if bytes.len() < PIECE_BYTES_MAX);
         if !has_room {
@@ -72,84 +111,124 @@ impl WriteBuffer {
         let result = f(undo.buffer.last_own());
         let after = undo.buffer.last_own().len();
         assert!(after >= before, "a writer only appends");
+        if after - before > bytes_max {
+            drop(undo);
+            return Err(Full);
+        }
         undo.buffer.len += after - before;
         std::mem::forget(undo);
         if after == 0 {
-            self.pop_empty(shared);
+            if let Some(Piece::Own(bytes)) = self.pop_last() {
+                shared.give_spare(bytes);
+            }
         }
-        result
+        Ok(result)
     }
 
     /// Queues `bytes` without a copy, unless they are few and follow bytes of our own.
     pub(crate) fn push_shared(&mut self, bytes: Bytes, shared: &Shared) {
         let is_small = bytes.len() <= MERGE_BYTES_MAX;
-        if bytes.is_empty() {
-        } else if is_small && matches!(self.last(), Some(Piece::Own(_))) {
-            self.append_with(shared, |own| own.extend_from_slice(&bytes));
-        } else if is_small && self.first.is_some() {
-            // A second small one: from here on they are merged.
-            self.push(Piece::Own(shared.take_spare()));
-            self.append_with(shared, |own| own.extend_from_slice(&bytes));
-        } else {
-            self.len += bytes.len();
-            self.push(Piece::Shared(bytes));
+        let follows_memory = match self.last() {
+            Some(Piece::Own(_)) if is_small => true,
+            Some(_) if is_small && !bytes.is_empty() => {
+                // A second small one: from here on they are merged.
+                self.push(Piece::Own(shared.take_spare()));
+                true
+            }
+            _ => false,
+        };
+        if follows_memory {
+            let _ = self.append_with(usize::MAX, shared, |own| own.extend_from_slice(&bytes));
+        } else if !bytes.is_empty() {
+            self.push_long(Piece::Shared(bytes));
         }
     }
 
-    /// One write of as much as the transport takes. Returns whether it took all that was offered.
+    pub(crate) fn push_file(&mut self, range: FileRange) {
+        if range.len() > 0 {
+            self.push_long(Piece::File(range));
+        }
+    }
+
+    /// One write of as much as the transport takes, up to `bytes_max`. Returns whether it took all
+    /// that was offered.
     pub(crate) fn send<T: Transport + ?Sized>(
         &mut self,
         transport: &T,
+        bytes_max: usize,
         shared: &Shared,
-    ) -> io::Result<bool> {
-        let Some(first) = &self.first else {
+    ) -> Result<bool, SendError> {
+        let Some(first) = &mut self.first else {
             return Ok(true);
         };
-        let first = &first.as_slice()[self.sent..];
+        if let Piece::File(range) = first {
+            let before = range.len();
+            let took_all = range.send(transport, bytes_max, shared)?;
+            self.len -= before - range.len();
+            self.drop_sent(shared);
+            return Ok(took_all);
+        }
+        let first = &first.as_slice().unwrap_or_default()[self.sent..];
         let (offered, written) = match &self.rest {
-            None => (first.len(), transport.write(first)?),
+            None => {
+                let offered = &first[..first.len().min(bytes_max)];
+                (offered.len(), transport.write(offered)?)
+            }
             Some(rest) => {
                 let mut slices = [IoSlice::new(&[]); PIECES_PER_WRITE];
-                let pieces = std::iter::once(first).chain(rest.0.iter().map(Piece::as_slice));
+                let rest = rest.pieces.iter().map_while(Piece::as_slice);
                 let mut count = 0;
                 let mut offered = 0;
-                for (slice, piece) in slices.iter_mut().zip(pieces) {
-                    *slice = IoSlice::new(piece);
+                for (slice, piece) in slices.iter_mut().zip(std::iter::once(first).chain(rest)) {
+                    let part = &piece[..piece.len().min(bytes_max - offered)];
+                    *slice = IoSlice::new(part);
                     count += 1;
-                    offered += piece.len();
+                    offered += part.len();
+                    if offered == bytes_max {
+                        break;
+                    }
                 }
                 (offered, transport.write_vectored(&slices[..count])?)
             }
         };
         if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+            return Err(SendError::Transport(io::ErrorKind::WriteZero.into()));
         }
-        self.advance(written, shared);
+        self.len -= written;
+        self.sent += written;
+        self.drop_sent(shared);
         Ok(written == offered)
     }
 
-    fn advance(&mut self, written: usize, shared: &Shared) {
-        self.len -= written;
-        self.sent += written;
+    /// Lets pieces go of which all is sent.
+    fn drop_sent(&mut self, shared: &Shared) {
         while let Some(first) = &self.first {
-            let size = first.as_slice().len();
+            let size = first.len();
+            // Of a file that is sent nothing is left, and of any other piece there was something.
             if self.sent < size {
                 return;
             }
             self.sent -= size;
-            let next = self.rest.as_mut().and_then(|rest| rest.0.pop_front());
-            if self.rest.as_ref().is_some_and(|rest| rest.0.is_empty()) {
-                self.rest = None;
-            }
+            let next = self.pop_rest();
             if let Some(Piece::Own(bytes)) = std::mem::replace(&mut self.first, next) {
                 shared.give_spare(bytes);
             }
         }
     }
 
+    fn pop_rest(&mut self) -> Option<Piece> {
+        let rest = self.rest.as_mut()?;
+        let piece = rest.pieces.pop_front();
+        rest.file_len -= piece.as_ref().map_or(0, Piece::file_len);
+        if rest.pieces.is_empty() {
+            self.rest = None;
+        }
+        piece
+    }
+
     fn last(&mut self) -> Option<&mut Piece> {
         match &mut self.rest {
-            Some(rest) => rest.0.back_mut(),
+            Some(rest) => rest.pieces.back_mut(),
             None => self.first.as_mut(),
         }
     }
@@ -162,32 +241,49 @@ impl WriteBuffer {
     }
 
     /// Takes the last piece back, to which nothing was appended.
-    fn pop_empty(&mut self, shared: &Shared) {
-        let piece = match &mut self.rest {
-            Some(rest) => rest.0.pop_back(),
-            None => self.first.take(),
+    fn pop_last(&mut self) -> Option<Piece> {
+        let Some(rest) = &mut self.rest else {
+            return self.first.take();
         };
-        if self.rest.as_ref().is_some_and(|rest| rest.0.is_empty()) {
+        let piece = rest.pieces.pop_back();
+        if rest.pieces.is_empty() {
             self.rest = None;
         }
-        if let Some(Piece::Own(bytes)) = piece {
-            shared.give_spare(bytes);
-        }
+        piece
+    }
+
+    fn push_long(&mut self, piece: Piece) {
+        self.len += piece.len();
+        self.push(piece);
     }
 
     fn push(&mut self, piece: Piece) {
         if self.first.is_none() {
             self.first = Some(piece);
         } else {
-            self.rest
-                .get_or_insert_with(|| Box::new(Rest(VecDeque::new())))
-                .0
-                .push_back(piece);
+            let rest = self.rest.get_or_insert_default();
+            rest.file_len += piece.file_len();
+            rest.pieces.push_back(piece);
         }
     }
 }
 
-/// Takes back what a writer that panicked has appended.
+/// What went wrong with a send, and where.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    Transport(io::Error),
+    /// The file ended, so many bytes before its range did.
+    FileTruncated(u64),
+    File(io::Error),
+}
+
+impl From<io::Error> for SendError {
+    fn from(error: io::Error) -> Self {
+        Self::Transport(error)
+    }
+}
+
+/// Takes back what a writer has appended that panicked, or that was refused.
 struct Undo<'a> {
     buffer: &'a mut WriteBuffer,
     before: usize,
@@ -198,6 +294,9 @@ impl Drop for Undo<'_> {
         let bytes = self.buffer.last_own();
         if bytes.len() >= self.before {
             bytes.truncate(self.before);
+            if bytes.is_empty() {
+                drop(self.buffer.pop_last());
+            }
         } else {
             // It took away what is not its own; nothing of that can be sent.
             *self.buffer = WriteBuffer::default();
@@ -208,6 +307,11 @@ impl Drop for Undo<'_> {
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
+    use std::fs::File;
+    use std::os::fd::BorrowedFd;
+    use std::os::unix::fs::FileExt;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::random::XorShift;
@@ -251,12 +355,50 @@ mod tests {
             Ok(count)
         }
 
+        /// Now as the system does it, now not at all.
+        fn send_file(
+            &self,
+            file: BorrowedFd<'_>,
+            offset: u64,
+            count: usize,
+        ) -> Option<io::Result<usize>> {
+            if self.random.borrow_mut().below(2) == 0 {
+                return None;
+            }
+            let file = File::from(file.try_clone_to_owned().ok()?);
+            let mut bytes = vec![0; count.min(1_000)];
+            let read = file.read_at(&mut bytes, offset).ok()?;
+            Some(if read > 0 {
+                self.write(&bytes[..read])
+            } else {
+                Ok(0)
+            })
+        }
+
         fn shutdown_write(&self) -> io::Result<()> {
             Ok(())
         }
 
         fn close(&self) {}
     }
+
+    fn append(buffer: &mut WriteBuffer, shared: &Shared, bytes: &[u8]) {
+        let appended = buffer.append_with(usize::MAX, shared, |out| out.extend_from_slice(bytes));
+        assert!(appended.is_ok());
+    }
+
+    /// A file without a name, with three bytes before these and three behind them.
+    fn file_of(bytes: &[u8]) -> Arc<File> {
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("squall-write-buffer-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, [b"<<<", bytes, b">>>"].concat()).expect("a writable folder");
+        let file = File::open(&path).expect("it was written");
+        std::fs::remove_file(&path).expect("it is there");
+        Arc::new(file)
+    }
+
+    static FILES: AtomicUsize = AtomicUsize::new(0);
 
     #[test]
     fn a_write_buffer_is_a_plain_queue_of_bytes_whatever_the_transport_takes() {
@@ -269,12 +411,24 @@ mod tests {
             for _ in 0..200 {
                 let len = random.len();
                 let bytes = random.bytes(len);
-                match random.below(4) {
-                    0 => buffer.append_with(&shared, |out| out.extend_from_slice(&bytes)),
+                match random.below(6) {
+                    0 => append(&mut buffer, &shared, &bytes),
                     1 => buffer.push_shared(Bytes::from(bytes.clone()), &shared),
+                    2 => buffer.push_file(FileRange::new(file_of(&bytes), 3, bytes.len())),
+                    3 => {
+                        let too_little = random.below(bytes.len().max(1));
+                        let full = buffer.append_with(too_little, &shared, |out| {
+                            out.extend_from_slice(&bytes);
+                        });
+                        assert!(full.is_err() || bytes.is_empty());
+                        continue;
+                    }
                     _ => {
-                        let offered_all = buffer.send(&taker, &shared).ok();
-                        assert!(offered_all != Some(true) || buffer.len() < model.len().max(1));
+                        let bytes_max = [1, 100, 100_000][random.below(3)];
+                        let before = buffer.len();
+                        let offered_all = buffer.send(&taker, bytes_max, &shared).ok();
+                        assert!(offered_all != Some(true) || buffer.len() < before.max(1));
+                        assert!(before - buffer.len() <= bytes_max);
                         assert_eq!(buffer.len(), model.len() - taker.taken.borrow().len());
                         continue;
                     }
@@ -282,11 +436,36 @@ mod tests {
                 model.extend_from_slice(&bytes);
             }
             while !buffer.is_empty() {
-                let _ = buffer.send(&taker, &shared);
+                let _ = buffer.send(&taker, usize::MAX, &shared);
             }
             assert!(*taker.taken.borrow() == model, "seed {seed}");
             assert!(buffer.first.is_none() && buffer.rest.is_none() && buffer.sent == 0);
             assert!(taker.pieces_max.get() <= PIECES_PER_WRITE);
+        }
+    }
+
+    #[test]
+    fn a_file_that_ends_too_early_says_how_much_is_missing() {
+        let shared = Shared::default();
+        for missing in [1, 100_000] {
+            let mut buffer = WriteBuffer::default();
+            append(&mut buffer, &shared, b"before");
+            buffer.push_file(FileRange::new(file_of(&[b'x'; 94]), 0, 100 + missing));
+            let taker = Taker::new(7);
+            let end = loop {
+                match buffer.send(&taker, usize::MAX, &shared) {
+                    Ok(_) => {}
+                    Err(SendError::Transport(error)) => {
+                        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    }
+                    Err(error) => break error,
+                }
+            };
+            assert!(
+                matches!(end, SendError::FileTruncated(n) if n == missing as u64),
+                "{end:?}"
+            );
+            assert_eq!(taker.taken.borrow().len(), 106);
         }
     }
 
@@ -296,16 +475,23 @@ mod tests {
         let mut buffer = WriteBuffer::default();
         for size in [1, 100, 100_000] {
             let bytes = vec![b'x'; size];
-            buffer.append_with(&shared, |_| ());
+            append(&mut buffer, &shared, b"");
             assert!(buffer.first.is_none(), "nothing was appended");
-            buffer.append_with(&shared, |out| out.extend_from_slice(&bytes));
+            assert!(buffer.append_with(0, &shared, |out| out.push(1)).is_err());
+            assert!(buffer.first.is_none(), "nothing was taken");
+            append(&mut buffer, &shared, &bytes);
+            buffer.push_file(FileRange::new(file_of(&bytes), 3, size));
+            assert_eq!((buffer.len(), buffer.memory_len()), (2 * size, size));
             buffer.push_shared(Bytes::from(bytes), &shared);
-            buffer.append_with(&shared, |_| ());
+            append(&mut buffer, &shared, b"");
+            assert_eq!((buffer.len(), buffer.memory_len()), (3 * size, 2 * size));
             let taker = Taker::new(1);
             while !buffer.is_empty() {
-                let _ = buffer.send(&taker, &shared);
+                let _ = buffer.send(&taker, usize::MAX, &shared);
+                assert!(buffer.memory_len() <= buffer.len());
             }
             assert!(buffer.first.is_none() && buffer.rest.is_none());
+            assert_eq!(buffer.memory_len(), 0);
         }
     }
 }

@@ -195,6 +195,29 @@ fn what_arrived_before_we_closed_can_still_be_read() {
     assert!(matches!(end, Err(StreamError::Closed(closed)) if closed.cause().is_none()));
 }
 
+#[test]
+fn a_peer_can_tell_an_abort_from_an_end() {
+    let ioloop = virtual_loop();
+    let (ours, mut theirs) = pair(&ioloop);
+    ours.write(b"half an answer").unwrap();
+    ours.flush();
+    ours.abort();
+    assert!(ours.is_closed());
+    let end = ioloop.run_until(theirs.read_until_close(100)).unwrap();
+    let Err(StreamError::Closed(closed)) = end else {
+        panic!("it is no end: {end:?}")
+    };
+    assert_eq!(kind_of(&closed), Some(io::ErrorKind::ConnectionReset));
+    assert_eq!(theirs.unread_len(), 14);
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let ours = IoStream::from_tcp(&ioloop, listener.accept().unwrap().0).unwrap();
+    ours.abort();
+    let end = theirs.read(&mut [0; 1]).unwrap_err();
+    assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);
+}
+
 // ---- closing while others wait
 
 #[test]
@@ -364,6 +387,26 @@ fn linger_ends_at_its_bound_and_at_the_deadline() {
     stream.set_deadline(Some(TICK * 50));
     ioloop.run_until(stream.linger(1_000)).unwrap();
     assert_eq!(ioloop.now() - begun_at, TICK * 50);
+}
+
+#[test]
+fn linger_for_ends_at_its_time_whoever_else_waits() {
+    let ioloop = virtual_loop();
+    let (_peer, stream) = pair(&ioloop);
+    let begun_at = ioloop.now();
+    let handle = stream.handle();
+    stream.set_deadline(Some(TICK * 5_000));
+    ioloop
+        .run_until(stream.linger_for(1_000, TICK * 50))
+        .unwrap();
+    assert_eq!(ioloop.now() - begun_at, TICK * 50);
+    assert!(handle.is_closed());
+    // And at its bytes.
+    let (peer, stream) = pair(&ioloop);
+    let linger = ioloop.spawn(stream.linger_for(1_000, TICK * 50));
+    peer.write(&pattern(1_000)).unwrap();
+    settle(&ioloop);
+    assert!(linger.is_finished());
 }
 
 #[test]

@@ -99,3 +99,35 @@ fn what_was_not_read_in_one_turn_is_read_in_the_next_without_an_event() {
         .unwrap();
     assert_eq!(read.len(), 1_000_000);
 }
+
+#[test]
+fn a_thousand_quiet_peers_are_served_in_every_turn_beside_one_at_line_rate() {
+    let ioloop = IoLoop::new().unwrap();
+    let count = gulp(&ioloop);
+    // It is sent a file without end, too, and reads it at line rate.
+    let file = std::fs::File::open("/dev/zero").unwrap();
+    let reader = IoStream::new(&ioloop, LineRate).unwrap();
+    reader.send_file(file, 0, 1 << 40).unwrap();
+    let quiet: Vec<_> = (0..1_000)
+        .map(|_| {
+            let (script, mut stream) = Script::stream(&ioloop, usize::MAX);
+            ioloop.spawn_detached(async move {
+                loop {
+                    let question = stream.read_bytes(1).await.unwrap();
+                    stream.write(&question).unwrap();
+                }
+            });
+            script
+        })
+        .collect();
+    turn(&ioloop);
+    for round in 1..=5 {
+        quiet.iter().for_each(|script| script.arrive(b"?"));
+        let (read, unsent) = (count.get(), reader.unsent_len());
+        turn(&ioloop);
+        // All have their answer, and in between were no more than these bytes of others.
+        assert!(quiet.iter().all(|script| script.output().len() == round));
+        assert_eq!(count.get() - read, 256 * 1024);
+        assert_eq!(unsent - reader.unsent_len(), 1024 * 1024);
+    }
+}

@@ -11,11 +11,11 @@ use std::pin::pin;
 use std::task::Poll;
 
 use ends::{
-    Call, LineRate, Script, TICK, cuts, pair, pattern, poll_once, send_parts, settle, virtual_loop,
+    Call, LineRate, Script, cuts, pair, pattern, poll_once, send_parts, settle, virtual_loop,
 };
-use squall_ioloop::{IoLoop, sleep, with_timeout};
+use squall_ioloop::IoLoop;
 use squall_iostream::memory::{self, Options};
-use squall_iostream::{IoStream, Step, StreamError};
+use squall_iostream::{IoStream, Pattern, Step, StreamError};
 
 /// Has `input` arrive in every way, and expects `read` to make the same of it each time.
 fn check<T: PartialEq + std::fmt::Debug>(
@@ -113,6 +113,53 @@ fn read_until_refuses_an_empty_delimiter() {
     let ioloop = virtual_loop();
     let (_peer, mut stream) = pair(&ioloop);
     let _ = ioloop.run_until(stream.read_until(b"", 100));
+}
+
+// ---- read_until_regex
+
+#[test]
+fn read_until_regex_takes_the_first_match_and_leaves_what_follows() {
+    let blank_line = Pattern::new(r"\r?\n\r?\n").unwrap();
+    check(
+        b"a\r\n\r\nb\n\nc",
+        &["a\r\n\r\n", "b\n\n", "c"].map(String::from),
+        async |stream| {
+            let first = text(stream.read_until_regex(&blank_line, 100).await);
+            let second = text(stream.read_until_regex(&blank_line, 100).await);
+            [first, second, text(stream.read_bytes(1).await)]
+        },
+    );
+}
+
+#[test]
+fn read_until_regex_ends_with_the_first_byte_that_is_enough() {
+    let digits = Pattern::new(r"\d+").unwrap();
+    check(
+        b"a123",
+        &["a1", "2", "3"].map(String::from),
+        async |stream| {
+            let first = text(stream.read_until_regex(&digits, 100).await);
+            let second = text(stream.read_until_regex(&digits, 100).await);
+            [first, second, text(stream.read_bytes(1).await)]
+        },
+    );
+}
+
+#[test]
+fn read_until_regex_beyond_its_limit_fails_and_leaves_the_stream_usable() {
+    let end = Pattern::new("c+d").unwrap();
+    let limit = "LimitExceeded { bytes_max: 4 }";
+    check(
+        b"abccd.",
+        &[limit, limit, "abccd", "."].map(String::from),
+        async |stream| {
+            let first = text(stream.read_until_regex(&end, 4).await);
+            let second = text(stream.read_until_regex(&end, 4).await);
+            stream.write(b"431").unwrap();
+            let found = text(stream.read_until_regex(&end, 5).await);
+            [first, second, found, text(stream.read_bytes(1).await)]
+        },
+    );
 }
 
 // ---- read_bytes, read_some, read_until_close
@@ -422,57 +469,4 @@ fn a_message_and_its_answer_cost_one_read_and_one_write() {
     script.arrive(b"a\nb\nc\n");
     settle(&ioloop);
     assert_eq!(script.calls(), [Call::Read, Call::Write]);
-}
-
-// ---- giving up
-
-/// Starts `read`, gives up when half of the bytes have come, and expects to find all of them.
-fn check_cancelled<T>(read: impl AsyncFn(&mut IoStream) -> T) {
-    let sent = pattern(200);
-    for part in [1, 99, 100] {
-        let ioloop = virtual_loop();
-        let (peer, mut stream) = pair(&ioloop);
-        let parts = sent[..100]
-            .chunks(part)
-            .chain([&sent[100..]])
-            .map(<[u8]>::to_vec)
-            .collect();
-        let sender = ioloop.spawn(async move {
-            let stream = send_parts(peer, parts).await;
-            sleep(TICK * 1000).await;
-            stream
-        });
-        let given_up = ioloop.run_until(async {
-            let patience = TICK * (100 / part) as u32;
-            with_timeout(patience, read(&mut stream)).await.is_err()
-        });
-        assert!(given_up.unwrap(), "the read has ended before");
-        let all = ioloop.run_until(stream.read_bytes(200)).unwrap().unwrap();
-        assert_eq!(all, sent);
-        drop(sender);
-    }
-}
-
-#[test]
-fn giving_read_bytes_up_loses_no_byte() {
-    check_cancelled(async |stream| stream.read_bytes(201).await.map(drop));
-}
-
-#[test]
-fn giving_read_until_up_loses_no_byte() {
-    check_cancelled(async |stream| stream.read_until(b"not in there", 1000).await.map(drop));
-}
-
-#[test]
-fn giving_read_until_close_up_loses_no_byte() {
-    check_cancelled(async |stream| stream.read_until_close(1000).await.map(drop));
-}
-
-#[test]
-fn giving_a_decode_up_loses_nothing_but_what_it_has_used() {
-    check_cancelled(async |stream| {
-        stream
-            .decode::<(), StreamError>(|_| Ok(Step::More(0)))
-            .await
-    });
 }

@@ -10,12 +10,13 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use ends::{Call, Script, kind_of, pair, pattern, poll_once, settle, virtual_loop};
-use squall_ioloop::Ready;
+use ends::{Call, LineRate, Script, kind_of, pair, pattern, poll_once, settle, virtual_loop};
+use squall_ioloop::{IoLoop, Ready};
 use squall_iostream::memory::{self, Options};
-use squall_iostream::{StreamClosed, StreamError, StreamHandle};
+use squall_iostream::{IoStream, StreamClosed, StreamError, StreamHandle};
 
 /// Writes pieces of all kinds and sizes, in an order that looks like chance. Returns them all.
 fn write_mixed(handle: &StreamHandle, count: usize, mut seed: u32) -> Vec<u8> {
@@ -268,6 +269,91 @@ fn a_writer_that_heeds_drained_keeps_little() {
     assert_eq!(ioloop.run_until(writer).unwrap().unwrap(), 500);
 }
 
+#[test]
+fn writable_waits_from_the_high_watermark_to_the_low_one() {
+    let ioloop = virtual_loop();
+    let (script, stream) = Script::stream(&ioloop, 0);
+    stream.set_watermarks(100, 40);
+    stream.write(&pattern(100)).unwrap();
+    assert!(poll_once(pin!(stream.writable())).is_ready());
+    stream.write(b"x").unwrap();
+    let mut writable = pin!(stream.writable());
+    for _ in 0..6 {
+        assert!(poll_once(writable.as_mut()).is_pending());
+        script.make_room(10);
+        settle(&ioloop);
+    }
+    assert_eq!(stream.unsent_len(), 41);
+    assert!(poll_once(writable.as_mut()).is_pending());
+    // Who asks now need not wait.
+    assert!(poll_once(pin!(stream.writable())).is_ready());
+    script.make_room(1);
+    assert!(ioloop.run_until(writable).unwrap().is_ok());
+}
+
+#[test]
+fn the_watermarks_are_64_and_16_kib_unless_they_are_set() {
+    let ioloop = virtual_loop();
+    let (script, stream) = Script::stream(&ioloop, 0);
+    stream.write(&pattern(64 * 1024 + 1)).unwrap();
+    let mut writable = pin!(stream.writable());
+    assert!(poll_once(writable.as_mut()).is_pending());
+    script.make_room(48 * 1024);
+    settle(&ioloop);
+    assert!(poll_once(writable.as_mut()).is_pending());
+    script.make_room(1);
+    assert!(ioloop.run_until(writable).unwrap().is_ok());
+}
+
+#[test]
+fn a_write_beyond_the_cap_is_refused_whole_and_the_stream_goes_on() {
+    let ioloop = virtual_loop();
+    let (script, stream) = Script::stream(&ioloop, 0);
+    stream.set_unsent_bytes_max(100);
+    let full = |result: Result<(), StreamError>| {
+        matches!(result, Err(StreamError::BufferFull { bytes_max: 100 }))
+    };
+    stream.write(&pattern(60)).unwrap();
+    assert!(full(stream.write(&pattern(41))));
+    assert!(full(stream.write_bytes(Bytes::from(pattern(41)))));
+    assert!(full(stream.write_with(|out| {
+        out.extend_from_slice(&[b'x'; 20]);
+        out.extend_from_slice(&[b'y'; 21]);
+    })));
+    assert_eq!(stream.unsent_len(), 60);
+    stream.write(&pattern(100)[60..]).unwrap();
+    assert!(full(stream.write(b"x")));
+    stream.write(b"").unwrap();
+    script.make_room(1);
+    settle(&ioloop);
+    stream.write(b"!").unwrap();
+    script.make_room(1_000);
+    settle(&ioloop);
+    assert!(script.output() == [&pattern(100)[..], b"!"].concat());
+    // Empty as it is, it refuses what is too much by itself.
+    assert!(full(stream.write(&pattern(101))));
+    assert_eq!(stream.unsent_len(), 0);
+}
+
+#[test]
+fn what_is_sent_by_itself_is_a_mib_a_turn_and_what_is_asked_for_is_all() {
+    let ioloop = IoLoop::new().unwrap();
+    let mib = 1024 * 1024;
+    let stream = IoStream::new(&ioloop, LineRate).unwrap();
+    stream.write(&vec![0; 4 * mib]).unwrap();
+    for turn in 1..=2 {
+        ioloop.run_once(Some(Duration::ZERO)).unwrap();
+        assert_eq!(stream.unsent_len(), (4 - turn) * mib);
+        assert!(poll_once(pin!(stream.drained(0))).is_pending());
+        assert_eq!(stream.unsent_len(), (4 - turn) * mib);
+    }
+    stream.flush();
+    assert_eq!(stream.unsent_len(), 0);
+    // A writer that waits is told, though there is no event.
+    stream.write(&vec![0; 4 * mib]).unwrap();
+    ioloop.run_until(stream.drained(0)).unwrap().unwrap();
+}
+
 // ---- closed streams
 
 #[test]
@@ -326,7 +412,7 @@ fn a_transport_that_takes_nothing_at_all_is_a_failure() {
         fn close(&self) {}
     }
     let ioloop = virtual_loop();
-    let stream = squall_iostream::IoStream::new(&ioloop, Wall).unwrap();
+    let stream = IoStream::new(&ioloop, Wall).unwrap();
     stream.write(b"hello").unwrap();
     settle(&ioloop);
     let closed: StreamClosed = stream.check_open().unwrap_err();
