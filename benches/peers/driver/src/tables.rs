@@ -39,11 +39,12 @@ pub(crate) fn table(scenario: &Scenario, results: &Results) -> String {
             "p50 us",
             "p99 us",
             "p99.9 us",
-            "disturbed p50",
+            "beside: p50",
             "p99",
             "p99.9",
             "p99 x calm",
-            "disturber's answers per second",
+            "others per second",
+            "disturbed",
         ],
     };
     format!(
@@ -87,11 +88,12 @@ fn latency_row(scenario: &str, server: &'static str, results: &Results) -> Vec<S
         figure(median(|latency| latency.calm.p50_us), 0),
         figure(median(|latency| latency.calm.p99_us), 0),
         figure(median(|latency| latency.calm.p999_us), 0),
-        figure(median(|latency| latency.disturbed.p50_us), 0),
-        figure(median(|latency| latency.disturbed.p99_us), 0),
-        figure(median(|latency| latency.disturbed.p999_us), 0),
+        figure(median(|latency| latency.beside.p50_us), 0),
+        figure(median(|latency| latency.beside.p99_us), 0),
+        figure(median(|latency| latency.beside.p999_us), 0),
         figure(median(Latency::growth), 2),
-        figure(median(|latency| latency.disturbances), 0),
+        figure(median(|latency| latency.others), 0),
+        figure(median(|latency| latency.disturbed), 2),
     ]
 }
 
