@@ -248,10 +248,130 @@ fn append(
     loop {
         out.resize(start + size, 0);
         match encode(&mut out[start..]) {
-            Ok(length) => return Ok(out.truncate(start + length)),
+            Ok(length) => {
+                out.truncate(start + length);
+                return Ok(());
+            }
             Err(Err(required)) if required > size => size = required,
             Err(Err(_)) => return Err(io::Error::other("TLS wants no more room than it had")),
             Err(Ok(error)) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+
+    use super::*;
+    use crate::tls_client::TlsClient;
+
+    /// A server that echoes, and the two directions to it: `piece` bytes at a time come back.
+    struct Echo {
+        server: ServerConnection,
+        piece: usize,
+        outgoing: VecDeque<u8>,
+    }
+
+    impl Write for Echo {
+        fn write(&mut self, mut bytes: &[u8]) -> io::Result<usize> {
+            let length = bytes.len();
+            while !bytes.is_empty() {
+                self.server.read_tls(&mut bytes)?;
+                self.server
+                    .process_new_packets()
+                    .map_err(io::Error::other)?;
+                let mut plain = vec![0; RECEIVE_BYTES];
+                if let Ok(length) = self.server.reader().read(&mut plain) {
+                    self.server.writer().write_all(&plain[..length])?;
+                }
+            }
+            while self.server.wants_write() {
+                self.server.write_tls(&mut self.outgoing)?;
+            }
+            Ok(length)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Read for Echo {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = buffer.len().min(self.piece);
+            match self.outgoing.read(&mut buffer[..length])? {
+                0 => Err(ErrorKind::WouldBlock.into()),
+                length => Ok(length),
+            }
+        }
+    }
+
+    fn server_config() -> Arc<ServerConfig> {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+        let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("versions")
+                .with_no_client_auth()
+                .with_single_cert(vec![own.cert.der().clone()], key.into())
+                .expect("a certificate");
+        config.ticketer = aws_lc_rs::Ticketer::new().expect("a ticketer");
+        Arc::new(config)
+    }
+
+    /// Sends `length` bytes over a new session, and holds what comes back against them.
+    fn check(client: &TlsClient, config: &Arc<ServerConfig>, piece: usize, length: usize) {
+        let mut socket = Echo {
+            server: ServerConnection::new(config.clone()).expect("a server"),
+            piece,
+            outgoing: VecDeque::new(),
+        };
+        let mut tls = client.session().expect("a session");
+        let message: Vec<u8> = (0..length).map(|at| at as u8).collect();
+        assert_eq!(tls.write(&mut socket, &message).expect("written"), length);
+        let mut answer = Vec::new();
+        let mut buffer = [0; 1000];
+        while answer.len() < length {
+            let count = tls.read(&mut socket, &mut buffer).expect("an answer");
+            answer.extend_from_slice(&buffer[..count]);
+        }
+        assert!(answer == message, "{piece} bytes at a time");
+    }
+
+    #[test]
+    fn bytes_come_back_however_the_records_are_cut() {
+        let (client, config) = (TlsClient::new(None).expect("a client"), server_config());
+        for piece in [1, 2, 7, 1000, RECEIVE_BYTES] {
+            check(&client, &config, piece, 50_000);
+        }
+    }
+
+    #[test]
+    fn sessions_are_resumed_once_there_are_enough_tickets() {
+        let (client, config) = (TlsClient::new(Some(3)).expect("a client"), server_config());
+        while client.wants_tickets() {
+            check(&client, &config, RECEIVE_BYTES, 1);
+        }
+        // A session that is not resumed would fail.
+        check(&client, &config, RECEIVE_BYTES, 1);
+        // Another server does not know the tickets.
+        let mut socket = Echo {
+            server: ServerConnection::new(server_config()).expect("a server"),
+            piece: RECEIVE_BYTES,
+            outgoing: VecDeque::new(),
+        };
+        let mut tls = client.session().expect("a session");
+        tls.write(&mut socket, b"x").expect("a hello");
+        let error = tls
+            .read(&mut socket, &mut [0; 10])
+            .expect_err("not resumed");
+        assert!(error.to_string().contains("Full"), "{error}");
     }
 }
