@@ -135,10 +135,13 @@ pub(crate) fn available(arguments: &Arguments, material: Material) -> Result<Vec
     let mut servers: Vec<Server> = Vec::new();
     for name in names().filter(|name| is_asked_for(arguments, name)) {
         let mut programs = Vec::new();
+        let mut missing = "";
         for entry in ENTRIES.iter().filter(|entry| entry.name == name) {
             let Some(binary) = find(entry.binary, folder, &arguments.squall) else {
-                let binary = entry.binary;
-                println!("skipped: {name} has no {binary} here; --build builds all but nginx");
+                if entry.binary != missing {
+                    missing = entry.binary;
+                    println!("skipped: {name} has no {missing} here; --build builds all but nginx");
+                }
                 continue;
             };
             let program = Program {
