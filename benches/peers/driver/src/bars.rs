@@ -1,6 +1,7 @@
 //! The bars: what Squall must reach, each with its figure and PASS, FAIL or SKIP.
 
 use crate::measure::Speed;
+use crate::quiet::Latency;
 use crate::results::{Figure, Results, median};
 use crate::servers::{FLOOR, SQUALL};
 
@@ -83,6 +84,21 @@ pub(crate) fn judge(results: &Results) -> Vec<Bar> {
         }
     }
     bars.push(throughput(results, "ws-16", FLOOR, 0.60));
+    for scenario in ["tcp-64", "tcp-64k"] {
+        bars.push(throughput(results, scenario, FLOOR, 0.95));
+    }
+    bars.extend(beside_the_best(results, "file-1m", &["nginx"]));
+    for scenario in ["tls-13", "tls-64k", "tls-1m", "tls-full", "tls-resumed"] {
+        bars.extend(beside_the_best(
+            results,
+            scenario,
+            &["hyper", "actix", "nginx"],
+        ));
+    }
+    for scenario in ["quiet-flood", "quiet-handshakes"] {
+        let growth = results.latency(scenario, SQUALL, Latency::growth);
+        bars.push(Limit::Most(2.0).judge(format!("{scenario}: p99 x calm"), growth));
+    }
     let mut single = |scenario, what: &str, most| {
         let figure = results.single(scenario, SQUALL);
         bars.push(Limit::Most(most).judge(format!("{scenario}: {what}"), figure));
@@ -93,6 +109,7 @@ pub(crate) fn judge(results: &Results) -> Vec<Bar> {
     // uWebSockets, the leanest peer, takes 256 bytes for either, nginx 527, hyper 13,500.
     single("idle-http", "bytes of user memory per connection", 1024.0);
     single("idle-ws", "bytes of user memory per connection", 1024.0);
+    single("idle-tls", "bytes of user memory per connection", 6144.0);
     bars
 }
 
@@ -109,6 +126,28 @@ fn over(results: &Results, scenario: &str, other: &str, figure: Figure, limit: L
     };
     let ratio = median(results.ratios(scenario, SQUALL, other, figure));
     limit.judge(format!("{scenario}: {what} x {other}"), ratio)
+}
+
+/// At least 0.95 of the best: in throughput, which is the generator's where that is at its limit,
+/// and in what an answer costs the server.
+fn beside_the_best(results: &Results, scenario: &str, peers: &[&str]) -> [Bar; 2] {
+    const LEAST: f64 = 0.95;
+    let ratio =
+        |figure, best| median(results.ratios_to_best(scenario, SQUALL, peers, figure, best));
+    let best_of = match peers {
+        [peer] => (*peer).to_owned(),
+        peers => format!("the best of {}", peers.join(", ")),
+    };
+    [
+        Limit::Least(LEAST).judge(
+            format!("{scenario}: throughput x {best_of}"),
+            ratio(Speed::per_second, f64::max),
+        ),
+        Limit::Least(LEAST).judge(
+            format!("{scenario}: answers per CPU second x {best_of}"),
+            ratio(Speed::per_cpu_second, f64::max),
+        ),
+    ]
 }
 
 /// Ahead in every round: the worst ratio counts.

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use crate::arguments::{Arguments, main_workspace, workspace};
 
+const STREAMS: &[&str] = &["--example", "bench_streams", "--features", "tls"];
+
 /// Builds, each with cargo's own messages on standard error.
 pub(crate) fn build(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     cargo(workspace(), &["--package", "floor", "--package", "load"])?;
@@ -19,8 +21,9 @@ pub(crate) fn build(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         leave_out(peer, cargo(workspace(), &["--package", &package]));
     }
     if arguments.squall.starts_with(main_workspace()) {
-        let built = cargo(main_workspace(), &["--example", "bench_server"]);
-        leave_out("squall", built);
+        for what in [&["--example", "bench_server"][..], STREAMS] {
+            leave_out("squall", cargo(main_workspace(), what));
+        }
     }
     Ok(())
 }

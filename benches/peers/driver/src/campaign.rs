@@ -2,13 +2,13 @@
 //! turns, many of them and in changing order, so that what the machine does to one it does to all.
 
 use std::io;
-use std::path::Path;
 
 use crate::arguments::Arguments;
 use crate::measure::{Runner, Sample, count, slices};
+use crate::quiet;
 use crate::results::Results;
 use crate::scenarios::{Measures, Scenario};
-use crate::servers::Server;
+use crate::servers::{Program, Server};
 use crate::tracer::Tracer;
 
 /// Runs everything. A server that fails a scenario is said so and left out of it; the others go on.
@@ -37,9 +37,19 @@ pub(crate) fn run(
             // Calls and bytes are counted, and hardly vary: once is enough, one after the other.
             Measures::SystemCalls | Measures::Memory => {
                 eprintln!("{}", scenario.name);
-                for (server, binary) in starters(servers, scenario) {
-                    let sample = count(arguments, tracer, scenario, binary);
+                for (server, program) in starters(servers, scenario) {
+                    let sample = count(arguments, tracer, scenario, program);
                     note(&mut results, scenario, server, 0, sample);
+                }
+            }
+            Measures::Latency(disturbance) => {
+                for round in 0..arguments.rounds {
+                    eprintln!("{}, round {}", scenario.name, round + 1);
+                    for (server, program) in starters(servers, scenario) {
+                        let sample = quiet::time(arguments, scenario, disturbance, program);
+                        let sample = sample.map(Sample::Latency);
+                        note(&mut results, scenario, server, round, sample);
+                    }
                 }
             }
         }
@@ -57,11 +67,11 @@ fn race(
     for round in 0..arguments.rounds {
         eprintln!("{}, round {}", scenario.name, round + 1);
         let mut runners = Vec::new();
-        for (server, binary) in starters(servers, scenario) {
+        for (server, program) in starters(servers, scenario) {
             if results.has_failed(scenario.name, server) {
                 continue;
             }
-            match Runner::start(arguments, scenario, binary) {
+            match Runner::start(arguments, scenario, program) {
                 Ok(runner) => runners.push((server, runner)),
                 Err(error) => note(results, scenario, server, round, Err(error)),
             }
@@ -85,12 +95,12 @@ fn race(
     Ok(())
 }
 
-/// The servers that can take part, with their binaries.
+/// The servers that can take part, with their programs.
 fn starters<'a>(
     servers: &'a [Server],
     scenario: &'a Scenario,
-) -> impl Iterator<Item = (&'static str, &'a Path)> {
-    let can = |server: &'a Server| Some((server.name, server.binary(scenario.needs)?));
+) -> impl Iterator<Item = (&'static str, &'a Program)> {
+    let can = |server: &'a Server| Some((server.name, server.program(scenario.needs)?));
     servers.iter().filter_map(can)
 }
 

@@ -1,9 +1,11 @@
 //! The driver: runs the servers in turn under one load and prints what each of them costs.
 //!
 //! ```text
-//!   arguments ─> servers (which are built) ─> campaign: scenarios x rounds x servers
+//!   arguments ─> material (certificate, files, nginx's settings)
+//!                servers (which are built) ─> campaign: scenarios x rounds x servers
 //!                                                │
 //!                                             measure: one server, one load, one window
+//!                                              ├ quiet    one server, calm and disturbed
 //!                                              ├ process  children: pinned, awaited, killed
 //!                                              ├ meter    /proc: processor time, memory
 //!                                              └ tracer   perf or strace: system calls
@@ -18,9 +20,12 @@ mod arguments;
 mod bars;
 mod build;
 mod campaign;
+mod material;
 mod measure;
 mod meter;
+mod nginx;
 mod process;
+mod quiet;
 mod record;
 mod results;
 mod scenarios;
@@ -34,6 +39,7 @@ use std::process::ExitCode;
 
 use arguments::Arguments;
 use bars::Verdict;
+use material::Material;
 use record::Machine;
 
 fn main() -> ExitCode {
@@ -57,7 +63,7 @@ fn main() -> ExitCode {
 /// Answers whether no bar failed.
 fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     build::build(arguments)?;
-    let servers = servers::available(arguments)?;
+    let servers = servers::available(arguments, Material::make()?)?;
     let scenarios = scenarios::chosen(arguments)?;
     let results = campaign::run(arguments, &scenarios, &servers)?;
 

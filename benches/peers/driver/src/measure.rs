@@ -5,20 +5,17 @@
 //! the answers counted.
 
 use std::io;
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use crate::arguments::Arguments;
 use crate::meter::{Processor, anonymous_bytes};
-use crate::process::{Load, Server};
+use crate::process::{Load, Place, Server};
+use crate::quiet::Latency;
 use crate::scenarios::{IDLE_CONNECTIONS, Measures, Scenario};
+use crate::servers::Program;
 use crate::tracer::Tracer;
 
-/// Opening 10,000 connections, one after the other, takes a second or two.
-const OPEN_MAX: Duration = Duration::from_secs(60);
-/// Beyond the window, for the last answers.
-const FINISH_MAX: Duration = Duration::from_secs(15);
 /// After the last connection, for a server to come to rest.
 const REST: Duration = Duration::from_millis(300);
 
@@ -47,6 +44,8 @@ pub(crate) enum Sample {
     SystemCalls(f64),
     /// Bytes per idle connection.
     Memory(f64),
+    /// Of answers at a fixed rate.
+    Latency(Latency),
 }
 
 /// Throughput and its price.
@@ -72,6 +71,10 @@ impl Speed {
         self.processor.seconds / self.answers * 1e6
     }
 
+    pub(crate) fn per_cpu_second(&self) -> f64 {
+        self.answers / self.processor.seconds
+    }
+
     pub(crate) fn server_busy(&self) -> f64 {
         self.processor.seconds / self.seconds
     }
@@ -89,9 +92,9 @@ impl Runner {
     pub(crate) fn start(
         arguments: &Arguments,
         scenario: &Scenario,
-        binary: &Path,
+        program: &Program,
     ) -> io::Result<Self> {
-        let server = Server::start(binary, arguments.core_server)?;
+        let server = Server::start(program, arguments.core_server)?;
         server.greet()?;
         let load = start_load(arguments, scenario, server.port)?;
         Ok(Self {
@@ -152,9 +155,9 @@ pub(crate) fn count(
     arguments: &Arguments,
     tracer: Option<Tracer>,
     scenario: &Scenario,
-    binary: &Path,
+    program: &Program,
 ) -> io::Result<Sample> {
-    let server = Server::start(binary, arguments.core_server)?;
+    let server = Server::start(program, arguments.core_server)?;
     server.greet()?;
     let memory_before = anonymous_bytes(server.id())?;
     let mut load = start_load(arguments, scenario, server.port)?;
@@ -173,19 +176,12 @@ pub(crate) fn count(
     Ok(Sample::SystemCalls(calls as f64 / answers))
 }
 
-/// Starts the generator and waits until it is warm and quiet.
 fn start_load(arguments: &Arguments, scenario: &Scenario, port: u16) -> io::Result<Load> {
-    let folder = std::env::current_exe()?;
-    let binary = folder.with_file_name("load");
-    let mut words = vec![port.to_string()];
-    words.extend(scenario.load.split_whitespace().map(str::to_owned));
-    let times = [("--warmup", arguments.warmup), ("--seconds", SLICE)];
-    for (name, time) in times {
-        words.extend([name.to_owned(), time.as_secs_f64().to_string()]);
-    }
-    let mut load = Load::start(&binary, arguments.core_load, &words)?;
-    load.line(OPEN_MAX + arguments.warmup)?;
-    Ok(load)
+    let place = Place {
+        core: arguments.core_load,
+        yields: false,
+    };
+    Load::ready(place, port, scenario.load, arguments.warmup, SLICE)
 }
 
 /// What the generator tells of a window.
@@ -199,17 +195,12 @@ struct Window {
 /// Lets the generator run.
 fn window(load: &mut Load) -> io::Result<Window> {
     load.go()?;
-    let line = load.line(SLICE + FINISH_MAX)?;
-    let value = |name: &str| -> io::Result<f64> {
-        line.split_whitespace()
-            .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
-            .ok_or_else(|| io::Error::other(format!("no {name} in {line:?}")))
-    };
+    let report = load.report(SLICE)?;
     let window = Window {
-        answers: value("answers")?,
-        seconds: value("seconds")?,
-        load_cpu: value("load_cpu_seconds")?,
-        load_wait: value("load_wait_seconds")?,
+        answers: report.value("answers")?,
+        seconds: report.value("seconds")?,
+        load_cpu: report.value("load_cpu_seconds")?,
+        load_wait: report.value("load_wait_seconds")?,
     };
     match window.answers > 0.0 {
         true => Ok(window),

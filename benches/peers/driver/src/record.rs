@@ -117,6 +117,20 @@ pub(crate) fn json(
             ),
             Sample::SystemCalls(calls) => format!(r#""calls_per_answer":{calls:.4}"#),
             Sample::Memory(bytes) => format!(r#""bytes_per_connection":{bytes:.1}"#),
+            Sample::Latency(latency) => format!(
+                concat!(
+                    r#""calm_us":[{:.1},{:.1},{:.1}],"beside_us":[{:.1},{:.1},{:.1}],"#,
+                    r#""others_per_second":{:.1},"disturbed":{:.3}"#
+                ),
+                latency.calm.p50_us,
+                latency.calm.p99_us,
+                latency.calm.p999_us,
+                latency.beside.p50_us,
+                latency.beside.p99_us,
+                latency.beside.p999_us,
+                latency.others,
+                latency.disturbed,
+            ),
         };
         format!(r#"{{"scenario":"{scenario}","server":"{server}","round":{round},{figures}}}"#)
     });

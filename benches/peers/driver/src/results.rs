@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::measure::{Sample, Speed};
+use crate::quiet::Latency;
 use crate::servers::FLOOR;
 
 type Key = (&'static str, &'static str);
@@ -84,8 +85,23 @@ impl Results {
     pub(crate) fn single(&self, scenario: &str, server: &str) -> Option<f64> {
         match self.samples.get(&(scenario, server))?.first()? {
             (_, Sample::SystemCalls(figure) | Sample::Memory(figure)) => Some(*figure),
-            (_, Sample::Speed(_)) => None,
+            (_, Sample::Speed(_) | Sample::Latency(_)) => None,
         }
+    }
+
+    /// A figure's median over the rounds of a latency scenario.
+    pub(crate) fn latency(
+        &self,
+        scenario: &str,
+        server: &str,
+        figure: fn(&Latency) -> f64,
+    ) -> Option<f64> {
+        let samples = self.samples.get(&(scenario, server)).into_iter().flatten();
+        let figures = samples.filter_map(|(_, sample)| match sample {
+            Sample::Latency(latency) => Some(figure(latency)),
+            _ => None,
+        });
+        median(figures.collect())
     }
 
     /// A figure's median over rounds.
@@ -105,6 +121,29 @@ impl Results {
         let others: BTreeMap<u32, Speed> = self.windows(scenario, over).collect();
         let ratio =
             |(round, speed): (u32, Speed)| Some(figure(&speed) / figure(others.get(&round)?));
+        self.windows(scenario, server).filter_map(ratio).collect()
+    }
+
+    /// One server's figure over the best of some others', in each round that it and any of them
+    /// finished.
+    pub(crate) fn ratios_to_best(
+        &self,
+        scenario: &str,
+        server: &str,
+        others: &[&str],
+        figure: Figure,
+        best: fn(f64, f64) -> f64,
+    ) -> Vec<f64> {
+        let mut best_of_round: BTreeMap<u32, f64> = BTreeMap::new();
+        for other in others {
+            for (round, speed) in self.windows(scenario, other) {
+                let figure = figure(&speed);
+                let known = best_of_round.entry(round).or_insert(figure);
+                *known = best(*known, figure);
+            }
+        }
+        let ratio =
+            |(round, speed): (u32, Speed)| Some(figure(&speed) / best_of_round.get(&round)?);
         self.windows(scenario, server).filter_map(ratio).collect()
     }
 
@@ -173,6 +212,19 @@ mod tests {
         }
         let ratio = results.over_floor("s", "other", Speed::per_second);
         assert_eq!(ratio, Some(0.8));
+    }
+
+    #[test]
+    fn the_best_of_others_is_that_of_the_same_round() {
+        let mut results = Results::default();
+        for (round, ours, one, other) in [(0, 90.0, 100.0, 60.0), (1, 30.0, 20.0, 40.0)] {
+            results.add("s", "ours", round, speed(ours));
+            results.add("s", "one", round, speed(one));
+            results.add("s", "other", round, speed(other));
+        }
+        let others = ["one", "other", "absent"];
+        let ratios = results.ratios_to_best("s", "ours", &others, Speed::per_second, f64::max);
+        assert_eq!(ratios, [0.9, 0.75]);
     }
 
     #[test]

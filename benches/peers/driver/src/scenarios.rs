@@ -11,6 +11,14 @@ pub(crate) enum Needs {
     WebSocket,
     /// `/broadcast`.
     Broadcast,
+    /// Bytes that come back.
+    Echo,
+    /// The same, and HTTP through TLS on another port.
+    EchoBesideTls,
+    /// HTTP through TLS: `/`, `/echo` where it is not nginx, and `/letters/N`.
+    HttpTls,
+    /// Files, by plain HTTP.
+    File,
 }
 
 /// What a scenario is after.
@@ -22,6 +30,27 @@ pub(crate) enum Measures {
     SystemCalls,
     /// User memory per idle connection.
     Memory,
+    /// How long answers take at a fixed rate, calm and while something else goes on.
+    Latency(Disturbance),
+}
+
+/// What else a server has to do while the quiet peers' answers are timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disturbance {
+    /// One peer sends all it can, and reads what comes back.
+    Flood,
+    /// Peers connect to the TLS port, ask for one small answer and go.
+    Handshakes,
+}
+
+impl Disturbance {
+    /// For a second generator, words separated by spaces.
+    pub(crate) fn load(self) -> &'static str {
+        match self {
+            Self::Flood => "--mode echo --bytes 65536 --depth 64 --connections 1",
+            Self::Handshakes => "--mode close --tls --connections 16",
+        }
+    }
 }
 
 /// One row of the table below.
@@ -40,8 +69,9 @@ pub(crate) struct Scenario {
 /// Idle connections of the memory scenarios.
 pub(crate) const IDLE_CONNECTIONS: u64 = 10_000;
 
-use Measures::{Memory, Speed, SystemCalls};
-use Needs::{Broadcast, Http, WebSocket};
+use Disturbance::{Flood, Handshakes};
+use Measures::{Latency, Memory, Speed, SystemCalls};
+use Needs::{Broadcast, Echo, EchoBesideTls, File, Http, HttpTls, WebSocket};
 
 const fn row(
     name: &'static str,
@@ -90,6 +120,30 @@ const SCENARIOS: &[Scenario] = &[
     row("broadcast-16", Broadcast, Speed, false,
         "16 messages at once to 1,000, deliveries",
         "--mode ws-broadcast --connections 1000 --depth 16"),
+    row("tcp-64", Echo, Speed, true,
+        "TCP echo of 64 B, 64 connections", "--mode echo --bytes 64"),
+    row("tcp-64k", Echo, Speed, true,
+        "TCP echo of 64 KiB, 64 connections", "--mode echo --bytes 65536"),
+    row("file-1m", File, Speed, false,
+        "a file of 1 MiB, 16 connections", "--request letters --bytes 1048576 --connections 16"),
+    row("tls-13", HttpTls, Speed, false,
+        "TLS: 13 B, 64 connections", "--tls --connections 64"),
+    row("tls-64k", HttpTls, Speed, false,
+        "TLS: 64 KiB, 64 connections", "--tls --request letters --bytes 65536"),
+    row("tls-1m", HttpTls, Speed, false,
+        "TLS: 1 MiB, 16 connections",
+        "--tls --request letters --bytes 1048576 --connections 16"),
+    row("tls-full", HttpTls, Speed, false,
+        "TLS: full handshakes, 13 B and a close after each", "--tls --mode close --connections 16"),
+    row("tls-resumed", HttpTls, Speed, false,
+        "TLS: resumed handshakes, 13 B and a close after each",
+        "--tls --resume --mode close --connections 16"),
+    row("quiet-flood", Echo, Latency(Flood), true,
+        "latency of 64 B on 1,000 connections, 5,000 a second, beside one at line rate",
+        "--mode echo --connections 1000 --rate 5000"),
+    row("quiet-handshakes", EchoBesideTls, Latency(Handshakes), true,
+        "latency of 64 B on 1,000 connections, 5,000 a second, beside TLS handshakes",
+        "--mode echo --connections 1000 --rate 5000"),
     row("calls-plain", Http, SystemCalls, true,
         "system calls, plaintext, 64 connections", "--connections 64"),
     row("calls-pipelined", Http, SystemCalls, true,
@@ -100,6 +154,8 @@ const SCENARIOS: &[Scenario] = &[
         "memory of 10,000 idle keep-alive connections", "--connections 0 --idle 10000"),
     row("idle-ws", WebSocket, Memory, true,
         "memory of 10,000 idle WebSockets", "--mode ws-echo --connections 0 --idle 10000"),
+    row("idle-tls", HttpTls, Memory, true,
+        "memory of 10,000 idle keep-alive connections of TLS", "--tls --connections 0 --idle 10000"),
 ];
 
 /// The scenarios the command line asks for, in the table's order.

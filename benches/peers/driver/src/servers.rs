@@ -1,8 +1,13 @@
-//! The servers: where each one's binary is, and which routes it has.
+//! The servers: which program serves what, and with which words it is started.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
 
 use crate::arguments::Arguments;
+use crate::material::Material;
+use crate::nginx;
 use crate::scenarios::Needs;
 
 /// The ruler all others are held against.
@@ -10,93 +15,159 @@ pub(crate) const FLOOR: &str = "floor";
 /// The one this is all about.
 pub(crate) const SQUALL: &str = "squall";
 
-/// A server whose binary exists.
+/// A server that is built or installed.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub(crate) name: &'static str,
-    http: Option<PathBuf>,
-    websocket: Option<PathBuf>,
-    broadcast: bool,
+    programs: Vec<(Needs, Program)>,
 }
 
 impl Server {
-    /// The binary that serves what a scenario needs, if this server does.
-    pub(crate) fn binary(&self, needs: Needs) -> Option<&Path> {
-        match needs {
-            Needs::Http => self.http.as_deref(),
-            Needs::WebSocket => self.websocket.as_deref(),
-            Needs::Broadcast if self.broadcast => self.websocket.as_deref(),
-            Needs::Broadcast => None,
-        }
+    /// What serves a scenario's needs, if this server does.
+    pub(crate) fn program(&self, needs: Needs) -> Option<&Program> {
+        let mut programs = self.programs.iter();
+        programs.find_map(|(what, program)| (*what == needs).then_some(program))
     }
 }
 
-struct Peer {
-    name: &'static str,
-    http: bool,
-    websocket: bool,
-    broadcast: bool,
+/// A binary, and words in which what stands in braces is filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    binary: PathBuf,
+    words: &'static str,
+    material: Rc<Material>,
 }
+
+impl Program {
+    pub(crate) fn command(&self, port: u16, port_tls: u16) -> io::Result<Command> {
+        let mut command = Command::new(&self.binary);
+        for word in self.words.split_whitespace() {
+            match word {
+                "{port}" => command.arg(port.to_string()),
+                "{port-tls}" => command.arg(port_tls.to_string()),
+                "{certificate}" => command.arg(self.material.certificate()),
+                "{key}" => command.arg(self.material.key()),
+                "{files}" => command.arg(self.material.files()),
+                "{nginx}" => command.arg(self.material.nginx_settings(port, false)?),
+                "{nginx-tls}" => command.arg(self.material.nginx_settings(port, true)?),
+                word => command.arg(word),
+            };
+        }
+        Ok(command)
+    }
+}
+
+struct Entry {
+    name: &'static str,
+    needs: &'static [Needs],
+    /// Beside the driver's own, beside Squall's `bench_server`, or nginx.
+    binary: &'static str,
+    words: &'static str,
+}
+
+const fn entry(
+    name: &'static str,
+    needs: &'static [Needs],
+    binary: &'static str,
+    words: &'static str,
+) -> Entry {
+    Entry {
+        name,
+        needs,
+        binary,
+        words,
+    }
+}
+
+use Needs::{Broadcast, Echo, EchoBesideTls, File, Http, HttpTls, WebSocket};
+
+const NGINX: &str = "nginx";
+/// The second word is Squall's number of workers; the others do not look at it.
+const PORT: &str = "{port} 1";
+const PORT_TLS: &str = "{port} 1 {certificate} {key}";
 
 #[rustfmt::skip] // A table is read by its columns.
-const PEERS: &[Peer] = &[
-    Peer { name: "hyper", http: true, websocket: false, broadcast: false },
-    Peer { name: "axum", http: true, websocket: true, broadcast: false },
-    Peer { name: "actix", http: true, websocket: true, broadcast: false },
-    Peer { name: "ntex", http: true, websocket: true, broadcast: false },
-    Peer { name: "may_minihttp", http: true, websocket: false, broadcast: false },
-    Peer { name: "fastwebsockets", http: false, websocket: true, broadcast: true },
-    Peer { name: "tungstenite", http: false, websocket: true, broadcast: true },
+const ENTRIES: &[Entry] = &[
+    entry(FLOOR, &[Http], "floor-http", PORT),
+    entry(FLOOR, &[WebSocket, Broadcast], "floor-ws", PORT),
+    entry(FLOOR, &[Echo], "floor-echo", PORT),
+    entry(SQUALL, &[Http, WebSocket, Broadcast], "bench_server", PORT),
+    entry(SQUALL, &[Echo], "bench_streams", "{port} echo"),
+    entry(SQUALL, &[EchoBesideTls], "bench_streams", "{port} echo {port-tls} {certificate} {key}"),
+    entry(SQUALL, &[HttpTls], "bench_streams", "{port} https {certificate} {key}"),
+    entry(SQUALL, &[File], "bench_streams", "{port} files {files}"),
+    entry("hyper", &[Http], "peer-hyper", PORT),
+    entry("hyper", &[HttpTls], "peer-hyper", PORT_TLS),
+    entry("axum", &[Http, WebSocket], "peer-axum", PORT),
+    entry("actix", &[Http, WebSocket], "peer-actix", PORT),
+    entry("actix", &[HttpTls], "peer-actix", PORT_TLS),
+    entry("ntex", &[Http, WebSocket], "peer-ntex", PORT),
+    entry("may_minihttp", &[Http], "peer-may_minihttp", PORT),
+    entry("fastwebsockets", &[WebSocket, Broadcast], "peer-fastwebsockets", PORT),
+    entry("tungstenite", &[WebSocket, Broadcast], "peer-tungstenite", PORT),
+    entry(NGINX, &[File], NGINX, "-c {nginx}"),
+    entry(NGINX, &[HttpTls], NGINX, "-c {nginx-tls}"),
 ];
 
-/// The peers' names.
+/// Names of the peers that are built here.
 pub(crate) fn peers() -> impl Iterator<Item = &'static str> {
-    PEERS.iter().map(|peer| peer.name)
+    names().filter(|name| ![FLOOR, SQUALL, NGINX].contains(name))
 }
 
-/// The servers that are asked for and built, the floor first; says which are left out.
-pub(crate) fn available(arguments: &Arguments) -> Result<Vec<Server>, String> {
+fn names() -> impl Iterator<Item = &'static str> {
+    let all = ENTRIES.iter().map(|entry| entry.name);
+    let before = [""].into_iter().chain(all.clone());
+    all.zip(before)
+        .filter_map(|(name, before)| (name != before).then_some(name))
+}
+
+/// The servers that are asked for and there, the floor first; says which programs are missing.
+pub(crate) fn available(arguments: &Arguments, material: Material) -> Result<Vec<Server>, String> {
     let driver = std::env::current_exe().map_err(|error| error.to_string())?;
     let folder = driver.parent().ok_or("the driver has no folder")?;
-    let known = |name: &&str| [FLOOR, SQUALL].contains(name) || peers().any(|peer| peer == *name);
-    if let Some(name) = arguments.servers.iter().find(|name| !known(&name.as_str())) {
-        let names: Vec<_> = peers().collect();
-        return Err(format!("no server {name}; peers are {}", names.join(", ")));
+    let known = |name: &String| names().any(|known| known == name);
+    if let Some(name) = arguments.servers.iter().find(|name| !known(name)) {
+        let names: Vec<_> = names().collect();
+        return Err(format!("no server {name}; there are {}", names.join(", ")));
     }
 
-    let mut servers = vec![Server {
-        name: FLOOR,
-        http: Some(folder.join("floor-http")),
-        websocket: Some(folder.join("floor-ws")),
-        broadcast: true,
-    }];
-    let mut add = |server: Server| {
-        let asked = arguments.servers.is_empty()
-            || arguments.servers.iter().any(|name| name == server.name);
-        let binary = server.http.as_ref().or(server.websocket.as_ref());
-        match binary {
-            Some(binary) if asked && binary.is_file() => servers.push(server),
-            Some(binary) if asked => {
-                let (name, path) = (server.name, binary.display());
-                println!("skipped: {name} is not built ({path}); --build builds it");
-            }
-            _ => {}
+    let material = Rc::new(material);
+    let mut servers: Vec<Server> = Vec::new();
+    for name in names().filter(|name| is_asked_for(arguments, name)) {
+        let mut programs = Vec::new();
+        let mut missing = "";
+        for entry in ENTRIES.iter().filter(|entry| entry.name == name) {
+            let Some(binary) = find(entry.binary, folder, &arguments.squall) else {
+                if entry.binary != missing {
+                    missing = entry.binary;
+                    println!("skipped: {name} has no {missing} here; --build builds all but nginx");
+                }
+                continue;
+            };
+            let program = Program {
+                binary,
+                words: entry.words,
+                material: material.clone(),
+            };
+            programs.extend(entry.needs.iter().map(|needs| (*needs, program.clone())));
         }
-    };
-    add(Server {
-        name: SQUALL,
-        http: Some(arguments.squall.clone()),
-        websocket: Some(arguments.squall.clone()),
-        broadcast: true,
-    });
-    for peer in PEERS {
-        let binary = folder.join(format!("peer-{}", peer.name));
-        add(Server {
-            name: peer.name,
-            http: peer.http.then(|| binary.clone()),
-            websocket: peer.websocket.then_some(binary),
-            broadcast: peer.broadcast,
-        });
+        servers.push(Server { name, programs });
     }
     Ok(servers)
+}
+
+fn is_asked_for(arguments: &Arguments, name: &str) -> bool {
+    name == FLOOR
+        || arguments.servers.is_empty()
+        || arguments.servers.iter().any(|asked| asked == name)
+}
+
+fn find(name: &str, folder: &Path, squall: &Path) -> Option<PathBuf> {
+    let path = match name {
+        "bench_server" => squall.to_owned(),
+        "bench_streams" => squall.with_file_name(name),
+        NGINX => return nginx::binary(),
+        _ => folder.join(name),
+    };
+    path.is_file().then_some(path)
 }

@@ -19,6 +19,17 @@ pub(crate) fn prepare_child(command: &mut Command, core: usize) {
     unsafe { command.pre_exec(pin_raise_bind) };
 }
 
+/// Gives the child's core to any other process that wants it, at once (`SCHED_IDLE`).
+pub(crate) fn yield_to_others(command: &mut Command) {
+    let lower = || {
+        let parameter = libc::sched_param { sched_priority: 0 };
+        // SAFETY: the kernel reads one live sched_param; 0 is the calling process.
+        check(unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameter) })
+    };
+    // SAFETY: as above: one system call.
+    unsafe { command.pre_exec(lower) };
+}
+
 /// Asks a process to end as Ctrl-C would, which makes strace and perf print their sums.
 pub(crate) fn interrupt(process: u32) -> io::Result<()> {
     // SAFETY: kill takes two integers; the process is a child that has not been waited for, so

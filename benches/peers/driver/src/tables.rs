@@ -1,6 +1,7 @@
 //! One Markdown table per scenario, its columns aligned for reading as text too.
 
 use crate::measure::Speed;
+use crate::quiet::Latency;
 use crate::results::Results;
 use crate::scenarios::{Measures, Scenario};
 
@@ -14,6 +15,7 @@ pub(crate) fn table(scenario: &Scenario, results: &Results) -> String {
         Measures::Memory => rows(scenario, results, |scenario, server, results| {
             vec![server.into(), figure(results.single(scenario, server), 0)]
         }),
+        Measures::Latency(_) => rows(scenario, results, latency_row),
     };
     if rows.is_empty() {
         return String::new();
@@ -32,6 +34,18 @@ pub(crate) fn table(scenario: &Scenario, results: &Results) -> String {
         ],
         Measures::SystemCalls => &["server", "system calls per answer"],
         Measures::Memory => &["server", "bytes per connection"],
+        Measures::Latency(_) => &[
+            "server",
+            "p50 us",
+            "p99 us",
+            "p99.9 us",
+            "beside: p50",
+            "p99",
+            "p99.9",
+            "p99 x calm",
+            "others per second",
+            "disturbed",
+        ],
     };
     format!(
         "## {}: {}\n{}\n",
@@ -64,6 +78,22 @@ fn speed_row(scenario: &str, server: &'static str, results: &Results) -> Vec<Str
         figure(median(Speed::server_busy), 2),
         figure(median(|speed| speed.load_busy), 2),
         figure(median(|speed| speed.disturbed), 2),
+    ]
+}
+
+fn latency_row(scenario: &str, server: &'static str, results: &Results) -> Vec<String> {
+    let median = |of: fn(&Latency) -> f64| results.latency(scenario, server, of);
+    vec![
+        server.into(),
+        figure(median(|latency| latency.calm.p50_us), 0),
+        figure(median(|latency| latency.calm.p99_us), 0),
+        figure(median(|latency| latency.calm.p999_us), 0),
+        figure(median(|latency| latency.beside.p50_us), 0),
+        figure(median(|latency| latency.beside.p99_us), 0),
+        figure(median(|latency| latency.beside.p999_us), 0),
+        figure(median(Latency::growth), 2),
+        figure(median(|latency| latency.others), 0),
+        figure(median(|latency| latency.disturbed), 2),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! The loop both floors share: edge-triggered mio, one buffer for every read, one write per batch.
+//! The loop all floors share: edge-triggered mio, one buffer for every read, one write per batch.
 //!
 //! A read that does not fill the buffer has drained the socket, so a request costs a `recv`, a
 //! `send` and its share of an `epoll_wait`. A connection at rest owns a descriptor and one slot.
@@ -25,6 +25,8 @@ pub trait Protocol: Default {
 pub struct Outbox {
     /// For the sender.
     pub reply: Vec<u8>,
+    /// The input itself is the reply.
+    pub echo: bool,
     /// For each connection that joined.
     pub everyone: Vec<u8>,
     /// Close the connection once the reply is written.
@@ -156,6 +158,14 @@ impl<P: Protocol> Connection<P> {
     fn serve(&mut self, buffer: &mut [u8], out: &mut Outbox) -> io::Result<bool> {
         self.flush()?;
         loop {
+            // Whoever does not take the answers is not read from; room for them is an event.
+            if self
+                .pending
+                .as_ref()
+                .is_some_and(|pending| !pending.output.is_empty())
+            {
+                return Ok(true);
+            }
             let length = match self.stream.read(buffer) {
                 Ok(0) => return Ok(false),
                 Ok(length) => length,
@@ -164,7 +174,10 @@ impl<P: Protocol> Connection<P> {
             };
             self.receive(&buffer[..length], out);
             self.member |= std::mem::take(&mut out.join);
-            let written = self.write(&out.reply);
+            let written = match std::mem::take(&mut out.echo) {
+                true => self.write(&buffer[..length]),
+                false => self.write(&out.reply),
+            };
             out.reply.clear();
             written?;
             if std::mem::take(&mut out.close) {

@@ -23,7 +23,7 @@ impl Answer {
     pub(crate) fn new(expected: &Expected, length: usize) -> Self {
         let (start, end): (&[u8], &[u8]) = match expected {
             Expected::Response { content, .. } => (b"HTTP/1.1 200", content),
-            Expected::Frame(frame) => (frame, frame),
+            Expected::Bytes(bytes) => (bytes, bytes),
         };
         Self {
             start: start[..start.len().min(COMPARED_BYTES)].to_vec(),

@@ -5,12 +5,15 @@ use std::time::Duration;
 /// Shown when the command line is not understood.
 pub(crate) const USAGE: &str = "\
 usage: load PORT [OPTIONS]
-  --mode keep-alive|close|ws-echo|ws-broadcast   (keep-alive)
-  --request plain|browser|json|user|echo         (plain)
+  --mode keep-alive|close|ws-echo|ws-broadcast|echo   (keep-alive)
+  --request plain|browser|json|user|echo|letters      (plain)
+  --tls             TLS 1.3, a new session for each connection
+  --resume          with --tls: all but the first resume a session
+  --rate N          requests per second, whether or not those before are answered; their latency
   --connections N   connections that carry load  (64; at most 19000)
   --idle N          more connections that stay silent after one request (0)
   --depth N         requests or frames in flight on each connection (1)
-  --bytes N         content of an echo, payload of a frame (64)
+  --bytes N         content of an echo or of letters, payload of a frame, a message (64)
   --warmup S        seconds before the window    (0.2)
   --seconds S       the window                   (1; at most 600)
   --controlled      print `ready`, wait for a line; print results, wait for a line";
@@ -20,6 +23,7 @@ const CONNECTIONS_MAX: usize = 19_000;
 const SECONDS_MAX: f64 = 600.0;
 const DEPTH_MAX: usize = 1024;
 const BYTES_MAX: usize = 1 << 20;
+const RATE_MAX: u32 = 100_000;
 
 /// How connections are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub(crate) enum Mode {
     WsEcho,
     /// The first WebSocket sends, every one receives.
     WsBroadcast,
+    /// Bytes that come back, without any protocol.
+    Echo,
 }
 
 /// Which HTTP request is sent.
@@ -47,6 +53,8 @@ pub(crate) enum Request {
     User,
     /// `POST /echo`.
     Echo,
+    /// `GET /letters/N`: an answer of that many bytes.
+    Letters,
 }
 
 /// A command line, understood.
@@ -62,6 +70,10 @@ pub(crate) struct Arguments {
     pub(crate) warmup: Duration,
     pub(crate) window: Duration,
     pub(crate) controlled: bool,
+    pub(crate) tls: bool,
+    pub(crate) resume: bool,
+    /// Of an open loop, per second.
+    pub(crate) rate: Option<u32>,
 }
 
 impl Arguments {
@@ -79,14 +91,20 @@ impl Arguments {
             warmup: Duration::from_millis(200),
             window: Duration::from_secs(1),
             controlled: false,
+            tls: false,
+            resume: false,
+            rate: None,
         };
         while let Some(name) = words.next() {
-            if name == "--controlled" {
-                arguments.controlled = true;
-                continue;
+            match name.as_str() {
+                "--controlled" => arguments.controlled = true,
+                "--tls" => arguments.tls = true,
+                "--resume" => arguments.resume = true,
+                _ => {
+                    let value = words.next().ok_or(format!("{name} needs a value"))?;
+                    arguments.set(&name, &value)?;
+                }
             }
-            let value = words.next().ok_or(format!("{name} needs a value"))?;
-            arguments.set(&name, &value)?;
         }
         if arguments.connections + arguments.idle > CONNECTIONS_MAX {
             return Err(format!("more than {CONNECTIONS_MAX} connections"));
@@ -102,6 +120,7 @@ impl Arguments {
             "--idle" => self.idle = number(name, value, CONNECTIONS_MAX)?,
             "--depth" => self.depth = number(name, value, DEPTH_MAX)?.max(1),
             "--bytes" => self.bytes = number(name, value, BYTES_MAX)?,
+            "--rate" => self.rate = Some(number(name, value, RATE_MAX)?.max(1)),
             "--warmup" => self.warmup = seconds(name, value)?,
             "--seconds" => self.window = seconds(name, value)?,
             _ => return Err(format!("unknown option {name}")),
@@ -116,6 +135,7 @@ fn mode(value: &str) -> Result<Mode, String> {
         "close" => Mode::Close,
         "ws-echo" => Mode::WsEcho,
         "ws-broadcast" => Mode::WsBroadcast,
+        "echo" => Mode::Echo,
         _ => return Err(format!("unknown mode {value}")),
     })
 }
@@ -127,6 +147,7 @@ fn request(value: &str) -> Result<Request, String> {
         "json" => Request::Json,
         "user" => Request::User,
         "echo" => Request::Echo,
+        "letters" => Request::Letters,
         _ => return Err(format!("unknown request {value}")),
     })
 }

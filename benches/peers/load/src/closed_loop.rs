@@ -17,15 +17,19 @@ use crate::arguments::Arguments;
 use crate::open::open;
 use crate::plan::Plan;
 use crate::stage::Failure;
+use crate::stream::Stream;
+use crate::tls_client::TlsClient;
 
 /// How long the last answers may take once the window is over.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 256 * 1024;
+/// A system call that copies megabytes keeps others from the core for a millisecond.
+const WRITE_BYTES_MAX: usize = 128 * 1024;
 /// Few enough that among 1,000 connections both sides work at once, instead of in turns.
 const EVENTS_MAX: usize = 128;
 
 struct Connection {
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     /// How much of the batch the socket has taken.
     sent: usize,
     /// How far into the current answer.
@@ -39,7 +43,7 @@ pub(crate) struct ClosedLoop {
     poll: Poll,
     connections: Vec<Connection>,
     /// Held open, and never used again.
-    _idle: Vec<net::TcpStream>,
+    _idle: Vec<Stream<net::TcpStream>>,
     batch: Vec<u8>,
     depth: usize,
     broadcast: bool,
@@ -51,7 +55,11 @@ pub(crate) struct ClosedLoop {
 
 impl ClosedLoop {
     /// Opens every connection and checks the first answer of each.
-    pub(crate) fn new(arguments: &Arguments, plan: &Plan) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        arguments: &Arguments,
+        plan: &Plan,
+        tls: Option<&TlsClient>,
+    ) -> Result<Self, Failure> {
         let mut new = Self {
             poll: Poll::new()?,
             connections: Vec::with_capacity(arguments.connections),
@@ -64,11 +72,11 @@ impl ClosedLoop {
             outstanding: 0,
         };
         for _ in 0..arguments.idle {
-            let (stream, _) = open(arguments.port, plan)?;
+            let (stream, _) = open(arguments.port, plan, tls)?;
             new._idle.push(stream);
         }
         for _ in 0..arguments.connections {
-            let (stream, answer) = open(arguments.port, plan)?;
+            let (stream, answer) = open(arguments.port, plan, tls)?;
             if *new.answer.get_or_insert_with(|| answer.clone()) != answer {
                 return Err(Failure::Server("first answers differ in length".into()));
             }
@@ -77,14 +85,13 @@ impl ClosedLoop {
         Ok(new)
     }
 
-    fn adopt(&mut self, stream: net::TcpStream) -> Result<(), Failure> {
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
+    fn adopt(&mut self, stream: Stream<net::TcpStream>) -> Result<(), Failure> {
+        let mut stream = stream.into_nonblocking()?;
         let token = Token(self.connections.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll
             .registry()
-            .register(&mut stream, token, interest)?;
+            .register(&mut stream.socket, token, interest)?;
         self.connections.push(Connection {
             stream,
             sent: self.batch.len(),
@@ -170,8 +177,7 @@ impl ClosedLoop {
                     connection.send(&self.batch)?;
                 }
             }
-            // A short read has drained the socket.
-            if length < self.buffer.len() {
+            if !connection.stream.may_have_more() {
                 break;
             }
         }
@@ -183,12 +189,16 @@ impl Connection {
     /// Sends what is left of the batch, as far as the socket takes it.
     fn send(&mut self, batch: &[u8]) -> Result<(), Failure> {
         while self.sent < batch.len() {
-            match self.stream.write(&batch[self.sent..]) {
+            let end = batch.len().min(self.sent + WRITE_BYTES_MAX);
+            match self.stream.write(&batch[self.sent..end]) {
                 Ok(written) => self.sent += written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        match self.stream.flush() {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }

@@ -18,12 +18,14 @@ use crate::arguments::Arguments;
 use crate::open::open;
 use crate::plan::Plan;
 use crate::stage::Failure;
+use crate::stream::Stream;
+use crate::tls_client::TlsClient;
 
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 256 * 1024;
 
 struct Connection {
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     sent: usize,
     into: usize,
     answered: usize,
@@ -35,15 +37,32 @@ pub(crate) struct OneShot {
     address: SocketAddr,
     slots: usize,
     request: Vec<u8>,
+    tls: Option<TlsClient>,
     answer: Answer,
     buffer: Vec<u8>,
 }
 
 impl OneShot {
     /// Checks the first answer in full.
-    pub(crate) fn new(arguments: &Arguments, plan: &Plan) -> Result<Self, Failure> {
-        let (_, answer) = open(arguments.port, plan)?;
+    pub(crate) fn new(
+        arguments: &Arguments,
+        plan: &Plan,
+        tls: Option<&TlsClient>,
+    ) -> Result<Self, Failure> {
+        let (_, answer) = open(arguments.port, plan, tls)?;
+        if let Some(tls) = tls {
+            for _ in 0..arguments.connections {
+                if !tls.wants_tickets() {
+                    break;
+                }
+                open(arguments.port, plan, Some(tls))?;
+            }
+            if tls.wants_tickets() {
+                return Err(Failure::Server("no tickets to resume sessions with".into()));
+            }
+        }
         Ok(Self {
+            tls: tls.cloned(),
             poll: Poll::new()?,
             address: (Ipv4Addr::LOCALHOST, arguments.port).into(),
             slots: arguments.connections,
@@ -99,11 +118,12 @@ impl OneShot {
     }
 
     fn connect(&self, slot: usize) -> Result<Connection, Failure> {
-        let mut stream = TcpStream::connect(self.address)?;
+        let session = self.tls.as_ref().map(TlsClient::session).transpose()?;
+        let mut stream = Stream::new(TcpStream::connect(self.address)?, session);
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll
             .registry()
-            .register(&mut stream, Token(slot), interest)?;
+            .register(&mut stream.socket, Token(slot), interest)?;
         let mut connection = Connection {
             stream,
             sent: 0,
@@ -130,7 +150,7 @@ impl OneShot {
                 (true, 0) => return Ok(true),
                 (true, _) if closed => return Ok(true),
                 (false, 0) => return Err(Failure::Server("closed within an answer".into())),
-                _ if length < self.buffer.len() && !closed => return Ok(false),
+                _ if !connection.stream.may_have_more() && !closed => return Ok(false),
                 _ => {}
             }
         }
@@ -146,7 +166,10 @@ impl Connection {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        match self.stream.flush() {
+            Err(error) if !not_yet(&error) => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,50 +1,65 @@
 //! Opening: connections are made one at a time, blocking, and the first answer of each is read
 //! byte by byte and held against what was asked for. From there on they are only counted.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use crate::answer::Answer;
 use crate::plan::{Expected, HANDSHAKE_ACCEPT, Plan};
 use crate::stage::Failure;
+use crate::stream::Stream;
+use crate::tls_client::TlsClient;
 
 /// A server that takes longer for one answer has failed.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// No server of ours sends a longer head.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 
+type Opened = (Stream<TcpStream>, Answer);
+
 /// Makes one connection, and learns the answer's shape from its first exchange.
-pub(crate) fn open(port: u16, plan: &Plan) -> Result<(TcpStream, Answer), Failure> {
-    let mut stream = connect(port)?;
+pub(crate) fn open(port: u16, plan: &Plan, tls: Option<&TlsClient>) -> Result<Opened, Failure> {
+    let session = tls.map(TlsClient::session).transpose()?;
+    let mut stream = BufReader::new(Stream::new(connect(port)?, session));
+    let answer = exchange(&mut stream, plan)?;
+    match stream.buffer() {
+        [] => Ok((stream.into_inner(), answer)),
+        more => Err(Failure::mismatch("more than an answer", more)),
+    }
+}
+
+type Reader = BufReader<Stream<TcpStream>>;
+
+fn exchange(stream: &mut Reader, plan: &Plan) -> Result<Answer, Failure> {
     if let Some(handshake) = &plan.handshake {
-        stream.write_all(handshake)?;
-        check_handshake(&read_head(&mut stream)?)?;
+        stream.get_mut().write_all(handshake)?;
+        check_handshake(&read_head(stream)?)?;
     }
     // A broadcast would reach the connections made before; its frame is known without asking.
     if plan.broadcast {
-        let Expected::Frame(frame) = &plan.expected else {
+        let Expected::Bytes(frame) = &plan.expected else {
             return Err(Failure::Server("a broadcast is made of frames".into()));
         };
-        return Ok((stream, Answer::new(&plan.expected, frame.len())));
+        return Ok(Answer::new(&plan.expected, frame.len()));
     }
-    stream.write_all(&plan.request)?;
+    stream.get_mut().write_all(&plan.request)?;
     let length = match &plan.expected {
-        Expected::Frame(frame) => {
-            check_bytes(&mut stream, frame)?;
-            frame.len()
+        Expected::Bytes(bytes) => {
+            check_bytes(stream, bytes)?;
+            bytes.len()
         }
         Expected::Response {
             media_type,
             content,
         } => {
-            let head = read_head(&mut stream)?;
+            let head = read_head(stream)?;
             check_response(&head, media_type, content.len())?;
-            check_bytes(&mut stream, content)?;
+            check_bytes(stream, content)?;
             head.len() + content.len()
         }
     };
-    Ok((stream, Answer::new(&plan.expected, length)))
+    Ok(Answer::new(&plan.expected, length))
 }
 
 fn connect(port: u16) -> io::Result<TcpStream> {
@@ -55,26 +70,16 @@ fn connect(port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads up to and with the empty line, and not a byte more.
-fn read_head(stream: &mut TcpStream) -> Result<String, Failure> {
+/// Reads up to and with the empty line.
+fn read_head(stream: &mut Reader) -> Result<String, Failure> {
     let mut head = Vec::new();
-    let mut window = [0; HEAD_BYTES_MAX];
     while !head.ends_with(b"\r\n\r\n") {
-        let available = match stream.peek(&mut window)? {
-            0 => return Err(Failure::mismatch("closed within a head", &head)),
-            length => &window[..length],
-        };
-        let before = head.len();
-        for &byte in available {
-            head.push(byte);
-            if head.ends_with(b"\r\n\r\n") {
-                break;
-            }
-        }
-        let taken = head.len() - before;
-        stream.read_exact(&mut window[..taken])?;
-        if head.len() > HEAD_BYTES_MAX {
-            return Err(Failure::mismatch("a head without end", &head));
+        let room = HEAD_BYTES_MAX.saturating_sub(head.len()) as u64;
+        let line = stream.by_ref().take(room).read_until(b'\n', &mut head)?;
+        match (line, room) {
+            (_, 0) => return Err(Failure::mismatch("a head without end", &head)),
+            (0, _) => return Err(Failure::mismatch("closed within a head", &head)),
+            _ => {}
         }
     }
     String::from_utf8(head).map_err(|error| Failure::mismatch("not text", error.as_bytes()))
@@ -105,7 +110,7 @@ fn check_response(head: &str, media_type: &str, length: usize) -> Result<(), Fai
     Err(Failure::mismatch(complaint, head.as_bytes()))
 }
 
-fn check_bytes(stream: &mut TcpStream, expected: &[u8]) -> Result<(), Failure> {
+fn check_bytes(stream: &mut Reader, expected: &[u8]) -> Result<(), Failure> {
     let mut bytes = vec![0; expected.len()];
     stream.read_exact(&mut bytes).map_err(|error| match error {
         error if error.kind() == ErrorKind::UnexpectedEof => {

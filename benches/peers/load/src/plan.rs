@@ -15,7 +15,7 @@ pub(crate) const HANDSHAKE_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 pub(crate) struct Plan {
     /// Sent once by each connection before anything else.
     pub(crate) handshake: Option<Vec<u8>>,
-    /// One request or one masked frame.
+    /// One request, one masked frame or one message.
     pub(crate) request: Vec<u8>,
     /// What answers it.
     pub(crate) expected: Expected,
@@ -34,8 +34,8 @@ pub(crate) enum Expected {
         media_type: &'static str,
         content: Vec<u8>,
     },
-    /// Exactly these bytes: a server's frame has one minimal form.
-    Frame(Vec<u8>),
+    /// Exactly these bytes: what was sent, or the one minimal form of a server's frame.
+    Bytes(Vec<u8>),
 }
 
 impl Plan {
@@ -45,6 +45,10 @@ impl Plan {
             Mode::Close => http(arguments, "Connection: close\r\n"),
             Mode::WsEcho => websocket(arguments, "/ws"),
             Mode::WsBroadcast => websocket(arguments, "/broadcast"),
+            Mode::Echo => {
+                let message = letters(arguments.bytes);
+                (None, message.clone(), Expected::Bytes(message))
+            }
         };
         Self {
             handshake,
@@ -75,6 +79,13 @@ fn http(arguments: &Arguments, last_field: &str) -> Bytes {
         Request::Plain => (get("/", ""), text("Hello, World!")),
         Request::Browser => (get("/", BROWSER_FIELDS), text("Hello, World!")),
         Request::User => (get("/user/42", ""), text("42")),
+        Request::Letters => {
+            let expected = Expected::Response {
+                media_type: "text/plain",
+                content: letters(arguments.bytes),
+            };
+            (get(&format!("/letters/{}", arguments.bytes), ""), expected)
+        }
         Request::Json => {
             let expected = Expected::Response {
                 media_type: "application/json",
@@ -136,7 +147,7 @@ fn websocket(arguments: &Arguments, target: &str) -> Bytes {
     );
     let mut answer = frame_header(payload.len(), 0);
     answer.extend_from_slice(&payload);
-    (Some(handshake), request, Expected::Frame(answer))
+    (Some(handshake), request, Expected::Bytes(answer))
 }
 
 /// The header of a whole text message (RFC 6455, section 5.2).
@@ -157,7 +168,8 @@ fn frame_header(length: usize, mask_bit: u8) -> Vec<u8> {
     header
 }
 
-/// Text without a period that a buffer's size could hide.
+/// Text without a period that a buffer's size could hide. Servers of `/letters` and the driver,
+/// which writes nginx's files, make the same.
 fn letters(length: usize) -> Vec<u8> {
     (0..length)
         .map(|at| b'a' + ((at + at / 26 + at / 997) % 26) as u8)

@@ -68,8 +68,12 @@ fn window(
     let before = Schedule::read();
     let count = run(arguments.window)?;
     let now = Schedule::read();
+    let quantiles = count
+        .quantiles
+        .map_or(String::new(), |quantiles| format!("{quantiles} "));
     println!(
-        "answers={} seconds={:.6} rate={:.0} load_cpu_seconds={:.6} load_wait_seconds={:.6}",
+        "answers={} seconds={:.6} rate={:.0} {quantiles}load_cpu_seconds={:.6} \
+         load_wait_seconds={:.6}",
         count.answers,
         count.elapsed.as_secs_f64(),
         count.answers as f64 / count.elapsed.as_secs_f64().max(1e-9),
