@@ -27,7 +27,7 @@ use bytes::Bytes;
 use squall::httpserver::HttpServer;
 use squall::ioloop::{Handle, IoLoop};
 use squall::iostream::tls::{Pem, ServerConfig};
-use squall::iostream::{IoStream, ListenerOptions, Listening, Step, StreamError, TcpListener};
+use squall::iostream::{IoStream, Listener, ListenerOptions, Listening, Step, StreamError};
 use squall::web::{
     Application, Exchange, HeaderValue, HttpError, RequestHandler, Result, StatusCode,
     header::CONTENT_TYPE,
@@ -76,7 +76,7 @@ where
     F: Future<Output = std::result::Result<(), StreamError>> + 'static,
 {
     let handle = ioloop.clone();
-    let listener = TcpListener::bind(("127.0.0.1", port.parse()?), &ListenerOptions::default())?;
+    let listener = Listener::bind(("127.0.0.1", port.parse()?), &ListenerOptions::default())?;
     let listening = listener.accept_with(ioloop, move |stream, _| {
         let task = task(stream);
         // A connection that breaks is of no interest here.
