@@ -97,14 +97,9 @@ impl<T: Transport + ?Sized> Core<T> {
         self.reader.wait(cx.waker());
     }
 
-    /// What the stream may still read in this turn, roughly.
-    pub(crate) fn left_to_read(&self) -> usize {
-        self.budget.left_to_read(self.ioloop.turn_count())
-    }
-
     /// Whether the stream has had its share of this turn. If so, it is told again in the next.
     pub(crate) fn is_budget_spent(&self) -> bool {
-        let is_spent = self.left_to_read() == 0;
+        let is_spent = self.budget.is_read_spent(self.ioloop.turn_count());
         if let (true, Some(token)) = (is_spent, self.token.get()) {
             self.ioloop.ready_again(token, Ready::READABLE);
         }

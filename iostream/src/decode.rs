@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 
 use crate::StreamError;
+use crate::budget::DIRECT_READ_BYTES_MAX;
 use crate::read_buffer::{ReadBuffer, USED_TOO_MUCH};
 use crate::shared::{RECEIVE_BYTES, Shared};
 use crate::stream::IoStream;
@@ -122,7 +123,9 @@ impl IoStream {
         wanted: usize,
         step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
     ) -> Poll<Result<T, E>> {
-        let mut is_flowing = false;
+        // What was read before in another turn, or one read that has filled the receive buffer,
+        // promises more.
+        let mut is_flowing = self.buffer.len() >= RECEIVE_BYTES;
         loop {
             self.handle
                 .core()
@@ -148,7 +151,6 @@ impl IoStream {
             if let Some(found) = self.read_and_step(step)? {
                 return Poll::Ready(Ok(found));
             }
-            // One that has filled the receive buffer promises more.
             is_flowing = true;
         }
     }
@@ -213,8 +215,7 @@ impl IoStream {
     fn read_into_buffer(&mut self, wanted: usize) -> Result<(), StreamError> {
         let Self { handle, buffer } = self;
         let core = handle.core();
-        let bytes_max = core.left_to_read().max(RECEIVE_BYTES);
-        let bytes_max = bytes_max.min(core.read_allowance());
+        let bytes_max = DIRECT_READ_BYTES_MAX.min(core.read_allowance());
         let read = buffer.fill(wanted, bytes_max, |room| core.read(room));
         core.note_unread(buffer.len());
         read.map(drop)

@@ -96,7 +96,7 @@
 //! | unsent bytes | [`StreamHandle::writable`], [`StreamHandle::drained`] | the writer waits |
 //! | the same, without waiting | [`StreamHandle::set_unsent_bytes_max`] | the write is refused |
 //! | what all streams hold together | [`MemoryBudget`] | they stop reading |
-//! | its share of a turn | 256 KiB read, 1 MiB sent | it goes on in the next |
+//! | its share of a turn | 64 KiB read, 1 MiB sent | it goes on in the next |
 //!
 //! A stream that asks for none of these pays one pointer for all of them.
 //!

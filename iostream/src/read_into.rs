@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
+use crate::budget::DIRECT_READ_BYTES_MAX;
 use crate::shared::RECEIVE_BYTES;
 use crate::stream::IoStream;
 use crate::{Step, StreamError};
@@ -90,7 +91,7 @@ impl IoStream {
             if self.poll_readable(cx)?.is_pending() {
                 return Poll::Pending;
             }
-            let bytes_max = core.left_to_read().max(RECEIVE_BYTES).min(memory.len());
+            let bytes_max = DIRECT_READ_BYTES_MAX.min(memory.len());
             if let Some(count) = core.read(&mut memory[..bytes_max])? {
                 return Poll::Ready(Ok(count));
             }

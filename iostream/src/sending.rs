@@ -81,7 +81,12 @@ impl<T: Transport + ?Sized> Core<T> {
 
     /// Sends until all is sent, the transport takes no more, or the stream has had its share of
     /// this turn. Returns how much went.
+    #[inline]
     pub(crate) fn flush(&self) -> usize {
+        // Mostly there is nothing, and that is known at once.
+        if self.write_buffer.borrow().is_empty() {
+            return 0;
+        }
         self.flush_beyond_share(false)
     }
 

@@ -233,7 +233,7 @@ fn a_peer_at_line_rate_that_says_nothing_does_not_keep_the_loop() {
     let before = ioloop.turn_count();
     let heard = ioloop.run_until(client.read_bytes(7)).unwrap().unwrap();
     assert_eq!(heard, b"at last");
-    // 256 KiB a turn, as of bytes for the reader, and what the last read has beyond.
+    // 256 KiB a turn, and what the last read has beyond.
     let turns = ioloop.turn_count() - before;
     assert!(turns >= tickets.len() as u64 / (320 * 1024), "{turns}");
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use squall_ioloop::with_timeout;
 
 use crate::IoStream;
-use crate::tls::gate::Gate;
+use crate::tls::gate::Gates;
 use crate::tls::handshake::{self, Opening};
 use crate::tls::session::Session;
 use crate::tls::{
@@ -78,13 +78,13 @@ impl TlsAcceptor {
     /// # Panics
     /// When polled where no loop is turning.
     pub async fn accept(&self, stream: IoStream) -> Result<IoStream, TlsError> {
-        let (rustls, timeout, steps_max) = {
+        let (rustls, timeout, handshakes_max) = {
             let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
             let config = &current.config;
             let rustls = current.rustls.clone();
             (rustls, config.timeout_handshake, config.handshakes_per_turn)
         };
-        with_timeout(timeout, answer(rustls, steps_max, stream))
+        with_timeout(timeout, answer(rustls, handshakes_max, stream))
             .await
             .unwrap_or_else(|_| {
                 let phase = TlsPhase::Handshake;
@@ -123,7 +123,7 @@ impl TlsAcceptor {
 
 async fn answer(
     rustls: Arc<rustls::ServerConfig>,
-    steps_max: usize,
+    handshakes_max: usize,
     mut stream: IoStream,
 ) -> Result<IoStream, TlsError> {
     handshake::check_open(&stream)?;
@@ -141,8 +141,8 @@ async fn answer(
         session,
         read,
     };
-    let gate = Some((Gate::of(&ioloop), steps_max));
-    handshake::run(&ioloop, opening, gate).await
+    let gates = Some((Gates::of(&ioloop), handshakes_max));
+    handshake::run(&ioloop, opening, gates).await
 }
 
 impl fmt::Debug for TlsAcceptor {

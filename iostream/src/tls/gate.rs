@@ -1,4 +1,9 @@
 //! How many handshakes may compute in one turn of a loop. The rest wait in line.
+//!
+//! A server's first step is the dear one: it agrees on keys and signs, a tenth of a millisecond.
+//! Those that follow mostly check a sum. So there are two gates, a narrow one for the first step
+//! and a wider one for the others; a client that makes a later one dear (by a second hello, or a
+//! certificate) finds that one limited, too.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -8,9 +13,35 @@ use std::task::{Poll, Waker};
 
 use squall_ioloop::Handle;
 
-/// The gate of one loop, which all its acceptors share.
+/// The gates of one loop, which all its acceptors share.
 #[derive(Default)]
-pub(super) struct Gate {
+pub(super) struct Gates {
+    first_steps: Rc<Gate>,
+    later_steps: Rc<Gate>,
+}
+
+/// How many later steps a turn has room for where it has room for one handshake.
+const LATER_STEPS: usize = 4;
+
+impl Gates {
+    pub(super) fn of(ioloop: &Handle) -> Rc<Self> {
+        ioloop.local(Self::default)
+    }
+
+    /// Waits for the turn of a handshake's step: the `index`th, counted from 0.
+    pub(super) async fn enter(&self, ioloop: &Handle, index: usize, handshakes_max: usize) {
+        match index {
+            0 => self.first_steps.enter(ioloop, handshakes_max).await,
+            _ => {
+                let steps_max = handshakes_max.saturating_mul(LATER_STEPS);
+                self.later_steps.enter(ioloop, steps_max).await;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Gate {
     /// The turn that `entered` is of.
     turn: Cell<u64>,
     entered: Cell<usize>,
@@ -26,13 +57,9 @@ struct Waiting {
 }
 
 impl Gate {
-    pub(super) fn of(ioloop: &Handle) -> Rc<Self> {
-        ioloop.local(Self::default)
-    }
-
     /// Waits for a turn in which less than `steps_max` have entered, those before us in line
     /// included.
-    pub(super) async fn enter(self: &Rc<Self>, ioloop: &Handle, steps_max: usize) {
+    async fn enter(self: &Rc<Self>, ioloop: &Handle, steps_max: usize) {
         if self.line.borrow().is_empty() && self.has_room(ioloop, steps_max) {
             self.entered.set(self.entered.get() + 1);
             return;
@@ -123,7 +150,8 @@ mod tests {
         for at in 0..count {
             let (entered, handle) = (entered.clone(), ioloop.handle().clone());
             tasks.push(ioloop.spawn(async move {
-                Gate::of(&handle).enter(&handle, steps_max).await;
+                let gates = Gates::of(&handle);
+                gates.enter(&handle, 0, steps_max).await;
                 entered.borrow_mut().push((at, handle.turn_count()));
             }));
         }

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use squall_ioloop::Handle;
 
-use crate::tls::gate::Gate;
+use crate::tls::gate::Gates;
 use crate::tls::session::Session;
 use crate::tls::transport::TlsTransport;
 use crate::tls::{LocalFault, TlsAcceptor, TlsConnector, TlsError, TlsPhase};
@@ -99,7 +99,7 @@ pub(super) struct Opening {
 pub(super) async fn run(
     ioloop: &Handle,
     opening: Opening,
-    gate: Option<(Rc<Gate>, usize)>,
+    gates: Option<(Rc<Gates>, usize)>,
 ) -> Result<IoStream, TlsError> {
     let Opening {
         transport,
@@ -109,10 +109,12 @@ pub(super) async fn run(
     let established = Rc::new(Cell::new(false));
     let transport = TlsTransport::new(transport, session, read, established.clone());
     let mut stream = IoStream::new(ioloop, transport).map_err(TlsError::from_io)?;
+    let mut index = 0;
     while !established.get() {
         readable(&stream).await;
-        if let Some((gate, steps_max)) = &gate {
-            gate.enter(ioloop, *steps_max).await;
+        if let Some((gates, handshakes_max)) = &gates {
+            gates.enter(ioloop, index, *handshakes_max).await;
+            index += 1;
         }
         match step(&mut stream).await {
             Ok(()) => {}

@@ -66,7 +66,7 @@ impl Default for ServerConfig {
             has_tickets: true,
             sessions_max: 1024,
             timeout_handshake: Duration::from_secs(10),
-            handshakes_per_turn: 4,
+            handshakes_per_turn: 2,
         }
     }
 }
@@ -150,12 +150,13 @@ impl ServerConfig {
         self
     }
 
-    /// How many steps of handshakes a loop computes in one turn, of all its acceptors together. A
-    /// step takes some hundred microseconds and a handshake has two; the rest wait, first come,
-    /// first served, so that a flood of them does not starve the peers that are established. At
-    /// least 1. Default 4: more do not make handshakes faster, only turns longer.
-    pub fn handshakes_per_turn(mut self, steps: usize) -> Self {
-        self.handshakes_per_turn = steps.max(1);
+    /// How many handshakes a loop begins in one turn, of all its acceptors together. The first step
+    /// of one takes about a tenth of a millisecond; the others wait, first come, first served, so
+    /// that a flood of them does not starve the peers that are established. Of the steps that
+    /// follow, which are cheaper, a turn has four times as many. At least 1. Default 2: more do not
+    /// make handshakes faster, only turns longer.
+    pub fn handshakes_per_turn(mut self, handshakes: usize) -> Self {
+        self.handshakes_per_turn = handshakes.max(1);
         self
     }
 

@@ -58,8 +58,8 @@ struct Attached {
     shared: Rc<Shared>,
 }
 
-/// How much is received for one read: a peer at line rate that sends records without a byte for the
-/// reader, tickets say, gets no more of a turn than one that sends bytes.
+/// How much is received for one read, of a peer at line rate that sends records without a byte for
+/// the reader, tickets say.
 const BYTES_PER_READ_MAX: usize = 256 * 1024;
 
 impl TlsTransport {
