@@ -71,6 +71,7 @@ impl AsyncBufRead for IoStream {
     fn consume(self: Pin<&mut Self>, count: usize) {
         let Self { handle, buffer } = self.get_mut();
         buffer.consume(count, &handle.core().shared);
+        handle.core().note_unread(buffer.len());
     }
 }
 

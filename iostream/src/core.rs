@@ -196,10 +196,16 @@ impl<T: Transport + ?Sized> Core<T> {
         }
     }
 
-    /// Ends the wait that is pending, or else the next. Of two that come together one is told.
+    /// Ends the wait that is pending, or else the next. Of two that come together one is told: the
+    /// first, unless the stream's whole time is over, which nothing takes back.
     pub(crate) fn interrupt(&self, interruption: Interruption) {
-        let first = self.interruption.get().unwrap_or(interruption);
-        self.interruption.set(Some(first));
+        let told = match (self.interruption.get(), interruption) {
+            (Some(first), Interruption::Idle | Interruption::TooSlow | Interruption::Deadline) => {
+                first
+            }
+            (_, interruption) => interruption,
+        };
+        self.interruption.set(Some(told));
         self.reader.wake();
         self.writers.wake();
     }
@@ -247,7 +253,10 @@ impl<T: Transport + ?Sized> Core<T> {
         self.state
             .replace(State::Failed(StreamClosed::because(error)));
         drop(self.take_unsent());
-        self.note_write();
+        if let Some(extras) = self.extras.get() {
+            // Nobody waits for the peer to take anything any more.
+            self.note_sent(extras, 0);
+        }
         // There may be no further event.
         self.set_ready(Ready::READABLE);
         self.reader.wake();
@@ -367,6 +376,7 @@ impl<T: Transport + ?Sized> Source for Core<T> {
             self.writers.wake();
         }
         if ready.contains(Ready::READABLE) {
+            self.note_arrival();
             self.reader.wake();
         }
         if ready.intersects(Ready::READ_CLOSED | Ready::ERROR) {
@@ -377,9 +387,7 @@ impl<T: Transport + ?Sized> Source for Core<T> {
     fn on_turn_end(&self, _: &Handle) {
         self.is_flush_queued.set(false);
         // One that had spent its share of the turn goes on here, without an event.
-        if self.flush() > 0 {
-            self.writers.wake();
-        }
+        self.flush();
     }
 }
 

@@ -107,7 +107,9 @@ impl Core<dyn Transport> {
     }
 
     pub(crate) fn set_memory_budget(&self, budget: Option<&MemoryBudget>, unread: usize) {
-        let member = self.token().and_then(|token| Some(budget?.join(token)));
+        let member = self
+            .token()
+            .and_then(|token| Some(budget?.join(&self.ioloop, token)));
         let extras = self.extras();
         let replaced = extras.member.replace(member);
         drop(replaced);
@@ -195,6 +197,15 @@ impl<T: Transport + ?Sized> Core<T> {
             if let Some(watch) = &mut *extras.watch.borrow_mut() {
                 watch.on_read(count, self.ioloop.now());
                 self.forget(Interruption::Idle);
+            }
+        }
+    }
+
+    /// Something has come, and when it is read is our affair.
+    pub(crate) fn note_arrival(&self) {
+        if let Some(extras) = self.extras.get() {
+            if let Some(watch) = &mut *extras.watch.borrow_mut() {
+                watch.on_arrival(self.ioloop.now());
             }
         }
     }

@@ -37,10 +37,8 @@ impl FileRange {
         let wanted = self.len.min(bytes_max);
         match transport.send_file(self.file.as_fd(), self.offset, wanted) {
             None => self.copy(transport, wanted, shared),
-            // Only a disk says that.
-            Some(Err(error)) if error.raw_os_error() == Some(libc::EIO) => {
-                Err(SendError::File(error))
-            }
+            // Of other failures it is not known whose they are. Reading the file tells.
+            Some(Err(error)) if !is_of_transport(&error) => self.copy(transport, wanted, shared),
             Some(sent) => {
                 let sent = sent?;
                 if sent == 0 {
@@ -82,6 +80,23 @@ impl FileRange {
         self.offset += sent as u64;
         self.len -= sent;
     }
+}
+
+/// What a socket says, and no file does.
+fn is_of_transport(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::WouldBlock
+            | Kind::BrokenPipe
+            | Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::NotConnected
+            | Kind::TimedOut
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+    )
 }
 
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -12,6 +12,9 @@ use crate::error::Interruption;
 /// answers is cut off. They cost nothing per byte: what a read or a write does is to note the time
 /// of its turn.
 ///
+/// Over TLS a byte counts when its record is whole, 16 KiB at most: leave a slow peer the time for
+/// one.
+///
 /// ```
 /// use squall_iostream::{Guards, MinRate};
 /// use std::time::Duration;
@@ -121,11 +124,16 @@ impl Watch {
         self.period.waiting_since.get_or_insert(now);
     }
 
-    pub(crate) fn on_read(&mut self, count: usize, now: Instant) {
-        self.active_at = now;
+    /// The peer is not waited for any more: something of it is here.
+    pub(crate) fn on_arrival(&mut self, now: Instant) {
         if let Some(since) = self.period.waiting_since.take() {
             self.period.waited += now.saturating_duration_since(since);
         }
+    }
+
+    pub(crate) fn on_read(&mut self, count: usize, now: Instant) {
+        self.active_at = now;
+        self.on_arrival(now);
         self.period.came += count as u64;
     }
 

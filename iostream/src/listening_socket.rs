@@ -13,8 +13,9 @@ use crate::unix_listener::SocketFile;
 /// A non-blocking listening socket.
 pub(crate) enum ListeningSocket {
     Tcp(mio::net::TcpListener),
-    /// With its file, if removing that is ours.
-    Unix(mio::net::UnixListener, Option<SocketFile>),
+    /// With its file, if removing that is ours. First, so that it goes while the socket is still
+    /// open: then nobody takes the file for one that a dead server has left.
+    Unix(Option<SocketFile>, mio::net::UnixListener),
 }
 
 impl ListeningSocket {
@@ -35,7 +36,7 @@ impl ListeningSocket {
         let fd = OwnedFd::from(socket);
         Ok(match address {
             Address::Inet(_) => Self::Tcp(mio::net::TcpListener::from_std(fd.into())),
-            Address::Unix(_) => Self::Unix(mio::net::UnixListener::from_std(fd.into()), None),
+            Address::Unix(_) => Self::Unix(None, mio::net::UnixListener::from_std(fd.into())),
         })
     }
 
@@ -49,7 +50,7 @@ impl ListeningSocket {
                 let (socket, peer) = socket.accept()?;
                 Ok((socket.into(), peer.into()))
             }
-            Self::Unix(socket, _) => {
+            Self::Unix(_, socket) => {
                 let (socket, peer) = socket.accept()?;
                 Ok((socket.into(), peer.into()))
             }
@@ -59,12 +60,12 @@ impl ListeningSocket {
     pub(crate) fn take_file(&mut self) -> Option<SocketFile> {
         match self {
             Self::Tcp(_) => None,
-            Self::Unix(_, file) => file.take(),
+            Self::Unix(file, _) => file.take(),
         }
     }
 
     pub(crate) fn put_file(&mut self, file: SocketFile) {
-        if let Self::Unix(_, place) = self {
+        if let Self::Unix(place, _) = self {
             *place = Some(file);
         }
     }
@@ -72,7 +73,7 @@ impl ListeningSocket {
     pub(crate) fn file(&self) -> Option<&SocketFile> {
         match self {
             Self::Tcp(_) => None,
-            Self::Unix(_, file) => file.as_ref(),
+            Self::Unix(file, _) => file.as_ref(),
         }
     }
 }
@@ -112,7 +113,7 @@ impl AsFd for ListeningSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(socket) => socket.as_fd(),
-            Self::Unix(socket, _) => socket.as_fd(),
+            Self::Unix(_, socket) => socket.as_fd(),
         }
     }
 }

@@ -22,7 +22,8 @@ use squall_ioloop::{Handle, Ready, Token};
 ///   each other. That its peer is not too slow about it is for [`Guards`](crate::Guards) to see.
 ///
 /// So what was read is at most twice the budget, one message, one read (256 KiB), and 4 KiB for
-/// each stream. What is written is the application's: see
+/// each stream; over TLS, 64 KiB more for each that has not read what was decrypted for it. What is
+/// written is the application's: see
 /// [`set_unsent_bytes_max`](crate::StreamHandle::set_unsent_bytes_max).
 ///
 /// ```
@@ -90,7 +91,11 @@ impl MemoryBudget {
         self.0.members.get()
     }
 
-    pub(crate) fn join(&self, token: Token) -> Member {
+    pub(crate) fn join(&self, ioloop: &Handle, token: Token) -> Member {
+        assert!(
+            self.0.ioloop.is_same_loop(ioloop),
+            "a memory budget is for the streams of one loop"
+        );
         self.0.members.set(self.0.members.get() + 1);
         Member {
             ledger: self.0.clone(),
@@ -175,7 +180,7 @@ impl Member {
             return;
         }
         self.ledger.change(before, after);
-        if self.is_below_its_share() {
+        if self.is_below_its_share() || !self.is_helped_by_input() {
             self.ledger.give_pass_back(self.token);
         }
     }
@@ -186,9 +191,7 @@ impl Member {
         if !ledger.is_exceeded.get() || self.is_below_its_share() {
             return true;
         }
-        // One whose peer does not take its output is not helped by more input.
-        let is_reader = self.unsent < ledger.share();
-        if is_reader && ledger.pass.get().unwrap_or(self.token) == self.token {
+        if self.is_helped_by_input() && ledger.pass.get().unwrap_or(self.token) == self.token {
             ledger.pass.set(Some(self.token));
             return true;
         }
@@ -207,6 +210,11 @@ impl Member {
         }
         let left = ledger.share().saturating_sub(self.unread + self.unsent);
         left.max(READ_BYTES_MIN)
+    }
+
+    /// One whose peer does not take its output is not.
+    fn is_helped_by_input(&self) -> bool {
+        self.unsent < self.ledger.share()
     }
 
     fn is_below_its_share(&self) -> bool {

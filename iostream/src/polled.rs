@@ -51,10 +51,12 @@ impl IoStream {
         Poll::Ready(taken.or_else(|error| self.end_as_zero(error)))
     }
 
-    /// The end that the peer has asked for is no error here.
+    /// The end that the peer has asked for is no error here, and that we have closed it is one. After
+    /// a failed write the stream is closed for that reason, and the peer's end is still an end.
     pub(crate) fn end_as_zero(&self, error: StreamError) -> Result<usize, StreamError> {
+        let is_closed_by_us = matches!(self.check_open(), Err(own) if own.cause().is_none());
         match error {
-            StreamError::Closed(closed) if closed.cause().is_none() && !self.is_closed() => Ok(0),
+            StreamError::Closed(closed) if closed.cause().is_none() && !is_closed_by_us => Ok(0),
             error => Err(error),
         }
     }
@@ -99,8 +101,7 @@ impl StreamHandle {
     ) -> Poll<Result<(), StreamError>> {
         let core = self.core();
         core.flush();
-        // What a transport still holds when it has failed is not going to be sent.
-        if self.unsent_len() <= unsent_max || core.is_closed() {
+        if self.unsent_len() <= unsent_max {
             return Poll::Ready(self.check_open().map_err(StreamError::from));
         }
         if let Some(interruption) = core.take_interruption() {
@@ -118,6 +119,6 @@ impl StreamHandle {
         }
         // Fails when the peer has gone already, which is what the reader will be told.
         let _ = self.core().transport.shutdown_write();
-        Poll::Ready(Ok(()))
+        self.poll_drained(cx, 0)
     }
 }

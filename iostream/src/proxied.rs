@@ -93,16 +93,36 @@ impl ProxyProtocol {
         &self,
         stream: IoStream,
     ) -> Result<(IoStream, Option<Header>), ProxyProtocolError> {
-        self.accept_with(stream, |_| Ok(None)).await
+        let mut has_descriptor = false;
+        stream
+            .core()
+            .transport
+            .with_fd(&mut |_| has_descriptor = true);
+        let peer = stream.peer_addr();
+        // A socket that was reset has no peer any more, and is not one without address for that.
+        let is_trusted =
+            self.trusted.contains(peer.as_ref()) && (peer.is_some() || !has_descriptor);
+        self.accept_from(stream, is_trusted, |_| Ok(None)).await
     }
 
-    /// As [`Self::accept`]; `admit` may refuse the peer that the header tells.
+    /// As [`Self::accept`], from a peer that is known; `admit` may refuse the one that the header
+    /// tells.
     pub(crate) async fn accept_with(
         &self,
-        mut stream: IoStream,
+        stream: IoStream,
+        peer: &Address,
         admit: impl FnOnce(&Address) -> Result<Option<Rc<Row>>, ProxyProtocolError>,
     ) -> Result<(IoStream, Option<Header>), ProxyProtocolError> {
-        let is_trusted = self.trusted.contains(stream.peer_addr().as_ref());
+        let is_trusted = self.trusted.contains(Some(peer));
+        self.accept_from(stream, is_trusted, admit).await
+    }
+
+    async fn accept_from(
+        &self,
+        mut stream: IoStream,
+        is_trusted: bool,
+        admit: impl FnOnce(&Address) -> Result<Option<Rc<Row>>, ProxyProtocolError>,
+    ) -> Result<(IoStream, Option<Header>), ProxyProtocolError> {
         if !is_trusted && self.refuses_others {
             return Err(ProxyProtocolError::Untrusted);
         }

@@ -118,6 +118,7 @@ impl Filling<'_> {
             let count = buffer.len().min(memory.len());
             memory[..count].copy_from_slice(&buffer.unread()[..count]);
             buffer.consume(count, &stream.handle.core().shared);
+            stream.handle.core().note_unread(buffer.len());
             self.filled = count;
         }
     }

@@ -50,7 +50,7 @@ impl<T: Transport + ?Sized> Core<T> {
     }
 
     /// How much more may be written.
-    fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         match self.unsent_bytes_max() {
             usize::MAX => usize::MAX,
             bytes_max => bytes_max.saturating_sub(self.unsent_memory_len()),
@@ -71,12 +71,22 @@ impl<T: Transport + ?Sized> Core<T> {
     }
 
     pub(crate) fn unsent_len(&self) -> usize {
-        self.write_buffer.borrow().len() + self.transport.unsent_len()
+        self.write_buffer.borrow().len() + self.held_len()
     }
 
     /// As [`Self::unsent_len`], without that of files.
     pub(crate) fn unsent_memory_len(&self) -> usize {
-        self.write_buffer.borrow().memory_len() + self.transport.unsent_len()
+        self.write_buffer.borrow().memory_len() + self.held_len()
+    }
+
+    /// What the transport holds, and what is still going to be sent of it: nothing when a write has
+    /// failed.
+    fn held_len(&self) -> usize {
+        match self.transport.unsent_len() {
+            0 => 0,
+            _ if self.is_closed() => 0,
+            held => held,
+        }
     }
 
     /// Sends until all is sent, the transport takes no more, or the stream has had its share of
@@ -104,12 +114,16 @@ impl<T: Transport + ?Sized> Core<T> {
         if let Some(extras) = self.extras.get() {
             self.note_sent(extras, sent);
         }
+        if sent > 0 {
+            // Of what has gone here, no event will tell those who wait for it.
+            self.writers.wake();
+        }
         sent
     }
 
     fn send(&self, is_asked_for: bool) -> usize {
         let mut total = 0;
-        while self.is_writable() {
+        while self.is_writable() && !self.is_closed() {
             let mut buffer = self.write_buffer.borrow_mut();
             let before = buffer.len();
             if before == 0 {

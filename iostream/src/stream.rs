@@ -132,12 +132,17 @@ impl IoStream {
     }
 
     /// Makes the stream one of those that share a [`MemoryBudget`], or of none (the default).
+    ///
+    /// # Panics
+    /// When the budget is for another loop.
     pub fn set_memory_budget(&self, budget: Option<&MemoryBudget>) {
         self.core().set_memory_budget(budget, self.buffer.len());
     }
 
     /// Takes the stream apart: its transport, off the loop, and what was read and not yet used.
-    /// With both, [`Self::new`] makes a stream on another loop, or TLS one of its own.
+    /// With both, [`Self::new`] makes a stream on another loop, or TLS one of its own. What was set
+    /// on this stream (its deadline, guards, rates, budget, watermarks and cap) stays behind: set it
+    /// on the new one.
     ///
     /// # Errors
     /// The stream itself when something is unsent (await [`drained(0)`](StreamHandle::drained)
@@ -330,7 +335,8 @@ impl StreamHandle {
         self.drained(0).await?;
         // Fails when the peer has gone already, which is what the reader will be told.
         let _ = self.core.transport.shutdown_write();
-        Ok(())
+        // In TLS the end is a record of its own, and not with the system yet.
+        self.drained(0).await
     }
 
     // ---- closing

@@ -306,7 +306,7 @@ impl Shared {
             Some(row) => Ok(Some(row)),
             None => Err(ProxyProtocolError::TooManyConnections(told.clone())),
         };
-        let (stream, header) = policy.accept_with(stream, admit).await?;
+        let (stream, header) = policy.accept_with(stream, peer, admit).await?;
         let told = header.as_ref().and_then(|header| header.source());
         let peer = told.unwrap_or(peer).clone();
         Ok((stream, peer))

@@ -68,7 +68,7 @@ pub fn bind_unix_socket(
         .listen(options.backlog)
         .map_err(at(BindPhase::Listen))?;
     let socket = mio::net::UnixListener::from_std(socket.into());
-    Ok(Listener::from_socket(ListeningSocket::Unix(socket, file)))
+    Ok(Listener::from_socket(ListeningSocket::Unix(file, socket)))
 }
 
 fn address_of(path: &Path) -> Result<(Address, SockAddr), BindError> {

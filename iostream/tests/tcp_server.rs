@@ -325,3 +325,35 @@ fn an_address_in_use_leaves_the_server_as_it_was() {
     assert!(server.listen(address.port(), Some("127.0.0.1")).is_err());
     assert_eq!(server.local_addrs(), [Address::Inet(address)]);
 }
+
+/// A socket that was reset has no peer any more: it is not taken for one without an address.
+#[test]
+fn a_peer_that_resets_is_not_taken_for_a_local_one() {
+    let ioloop = IoLoop::new().unwrap();
+    let proxies = TrustedPeers::from_networks(["192.0.2.1"])
+        .unwrap()
+        .local(true);
+    let served = Rc::new(Cell::new(0));
+    let inner = served.clone();
+    let server = TcpServer::builder()
+        .proxy_protocol(ProxyProtocol::trusting(proxies).refuse_others(true))
+        .build(&ioloop, move |_: IoStream, _| {
+            inner.set(inner.get() + 1);
+            async {}
+        });
+    let address = server.listen(0, Some("127.0.0.1")).unwrap()[0]
+        .inet()
+        .unwrap();
+    let client = TcpStream::connect(address).unwrap();
+    (&client)
+        .write_all(b"PROXY TCP4 203.0.113.9 198.51.100.1 51000 443\r\nforged\n")
+        .unwrap();
+    socket2::SockRef::from(&client)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(client);
+    while server.counters().refused_by_proxy_protocol == 0 && served.get() == 0 {
+        ioloop.run_once(None).unwrap();
+    }
+    assert_eq!(served.get(), 0);
+}

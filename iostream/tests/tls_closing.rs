@@ -200,10 +200,13 @@ fn an_end_that_does_not_go_at_once_goes_later_and_the_one_below_follows_it() {
     server.write(&pattern(978)).unwrap();
     server.flush();
     assert_eq!(server.unsent_len(), 0);
-    ioloop.run_until(server.shutdown_write()).unwrap().unwrap();
-    assert!(server.unsent_len() > 0);
+    let handle = server.handle();
+    let ending = ioloop.spawn(async move { handle.shutdown_write().await });
+    settle(&ioloop);
+    assert!(server.unsent_len() > 0 && !ending.is_finished());
     let read = ioloop.run_until(client.read_until_close(10_000)).unwrap();
     assert!(read.unwrap() == pattern(978));
+    ioloop.run_until(ending).unwrap().unwrap().unwrap();
     assert_eq!(server.unsent_len(), 0);
 }
 

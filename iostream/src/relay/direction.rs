@@ -27,6 +27,8 @@ pub(super) struct Direction {
     taken: u64,
     /// Of what went through conduits, how much has left them.
     spliced: u64,
+    /// Why the sink has not taken what was read for it.
+    refused: Option<StreamError>,
 }
 
 enum Phase {
@@ -49,6 +51,7 @@ impl Direction {
             conduit: None,
             taken: 0,
             spliced: 0,
+            refused: None,
         }
     }
 
@@ -91,7 +94,7 @@ impl Direction {
     ) -> Poll<()> {
         while !matches!(self.phase, Phase::Done(_)) {
             let unsent_max = match self.phase {
-                Phase::Moving => UNSENT_BYTES_MAX,
+                Phase::Moving => UNSENT_BYTES_MAX.min(sink.core().unsent_bytes_max() / 2),
                 _ => 0,
             };
             if let Err(error) = ready!(self.poll_sent(cx, sink, unsent_max)) {
@@ -107,6 +110,11 @@ impl Direction {
             match &mut self.phase {
                 Phase::Moving => match ready!(self.poll_taken(cx, source, sink)) {
                     Ok(0) => self.phase = Phase::Ending,
+                    Ok(_) if self.refused.is_some() => {
+                        let error = self.refused.take();
+                        let fault = error.map(|error| RelayFault::Writing(self.to, error));
+                        self.phase = Phase::Done(fault);
+                    }
                     Ok(count) => {
                         self.taken += count as u64;
                         self.is_bulk = count >= BULK_BYTES_MIN;
@@ -184,10 +192,19 @@ impl Direction {
             self.may_splice = false;
         }
         self.give_conduit_back(source);
-        source.poll_take(cx, TAKE_BYTES_MAX, |bytes| {
-            // If the sink has closed meanwhile, the next look at it will tell.
-            let _ = sink.write_with(|out| out.extend_from_slice(bytes));
-        })
+        // A cap of the sink's is heeded; one that lets nothing through refuses the write.
+        let bytes_max = sink.core().room().clamp(1, TAKE_BYTES_MAX);
+        let mut refused = None;
+        let taken = source.poll_take(cx, bytes_max, |bytes| {
+            refused = sink.write_with(|out| out.extend_from_slice(bytes)).err();
+        });
+        match refused {
+            None => taken,
+            Some(error) => {
+                self.refused = Some(error);
+                taken
+            }
+        }
     }
 
     /// The same by `splice`; `None` where that does not go, and then nothing was taken.

@@ -102,8 +102,9 @@ pub enum RelayFault {
 ///   is done, or dropped.
 /// - **Back-pressure**: a peer that reads slowly makes the relay read slowly. At most 128 KiB are
 ///   held for each direction, and a direction that is idle holds nothing.
-/// - **After a failure** what was already taken from a stream is still sent, then both are closed
-///   and the error tells of which.
+/// - **After a failure** what was already taken from a stream is still sent, then both are aborted,
+///   so that neither peer takes a part for the whole, and the error tells of which. So they are
+///   when the relay is dropped before its end.
 /// - **No copy in bulk**: on Linux, where both streams are plain sockets or pipes and 16 KiB or
 ///   more come at once, the system moves them without showing them to the process. What is small
 ///   is copied, which is cheaper then. A program in which SIGPIPE is deadly, as only those of
@@ -139,8 +140,8 @@ pub enum RelayFault {
 /// # Panics
 /// When the streams are on different loops.
 pub async fn relay(
-    mut a: IoStream,
-    mut b: IoStream,
+    a: IoStream,
+    b: IoStream,
     options: &RelayOptions,
 ) -> Result<Relayed, RelayError> {
     assert!(
@@ -151,10 +152,16 @@ pub async fn relay(
     let mut there = Direction::new(Side::A, Side::B, may_splice);
     let mut back = Direction::new(Side::B, Side::A, may_splice);
     let mut idle = Idle::new(a.ioloop(), options.idle_timeout);
+    let mut ends = Ends {
+        a,
+        b,
+        is_whole: false,
+    };
     let end = poll_fn(|cx| {
+        let Ends { a, b, .. } = &mut ends;
         loop {
-            let is_there = there.poll(cx, &mut a, &b).is_ready();
-            let is_back = back.poll(cx, &mut b, &a).is_ready();
+            let is_there = there.poll(cx, a, b).is_ready();
+            let is_back = back.poll(cx, b, a).is_ready();
             // A failure of one stops the other, which may have to send what it holds.
             let has_stopped_one =
                 there.has_failed() && back.stop() || back.has_failed() && there.stop();
@@ -177,8 +184,27 @@ pub async fn relay(
     };
     let fault = end.err().or(there.into_fault()).or(back.into_fault());
     match fault {
-        None => Ok(relayed),
+        None => {
+            ends.is_whole = true;
+            Ok(relayed)
+        }
         Some(fault) => Err(RelayError { relayed, fault }),
+    }
+}
+
+/// The streams of a relay. Peers that have not been told all are told so.
+struct Ends {
+    a: IoStream,
+    b: IoStream,
+    is_whole: bool,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            self.a.abort();
+            self.b.abort();
+        }
     }
 }
 

@@ -72,6 +72,8 @@ impl TlsAcceptor {
     /// client does not wait for the server's opinion of its certificate: if that is refused, it
     /// learns of it from its first read.
     ///
+    /// What comes back is another stream: guards, rates and the like are to be set on that one.
+    ///
     /// # Errors
     /// [`TlsError`]; the stream is closed then.
     ///

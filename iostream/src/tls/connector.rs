@@ -34,6 +34,8 @@ impl TlsConnector {
     /// The handshake with a server over `stream`, whose certificate has to be for `server_name`: a
     /// host's name, or an address. What was written to the stream is sent before.
     ///
+    /// What comes back is another stream: guards, rates and the like are to be set on that one.
+    ///
     /// # Errors
     /// [`TlsError`]; the stream is closed then. A peer that has said something before TLS began is
     /// one: [`LocalFault::UnreadBytes`].
