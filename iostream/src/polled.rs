@@ -51,8 +51,9 @@ impl IoStream {
         Poll::Ready(taken.or_else(|error| self.end_as_zero(error)))
     }
 
-    /// The end that the peer has asked for is no error here, and that we have closed it is one. After
-    /// a failed write the stream is closed for that reason, and the peer's end is still an end.
+    /// The end that the peer has asked for is no error here, and that we have closed it is one.
+    /// After a failed write the stream is closed for that reason, and the peer's end is still an
+    /// end.
     pub(crate) fn end_as_zero(&self, error: StreamError) -> Result<usize, StreamError> {
         let is_closed_by_us = matches!(self.check_open(), Err(own) if own.cause().is_none());
         match error {
