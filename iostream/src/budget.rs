@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 
-/// What a stream may read in one turn: one read that fills the receive buffer. Then it waits for its
-/// next turn on the ready-again list. With four times as much, a peer at line rate doubled the p99 of
-/// a thousand quiet ones, and itself gained nothing (`quiet-flood` and `tcp-64k` in `benches/peers`).
+/// What a stream may read in one turn: one read that fills the receive buffer. Then it waits for
+/// its next turn on the ready-again list. With four times as much, a peer at line rate doubled the
+/// p99 of a thousand quiet ones, and itself gained nothing (`quiet-flood` and `tcp-64k` in
+/// `benches/peers`).
 const READ_BYTES_PER_TURN: u32 = 64 * 1024;
 /// A read that goes straight to where its bytes are wanted may take this much, in one call: the
 /// reader has nothing to do with them before all have come.

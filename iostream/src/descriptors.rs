@@ -102,8 +102,8 @@ impl Transport for DescriptorTransport {
         self.on_socket(|fd| self.receive(fd, buffer))
     }
 
-    /// The system gives no more in one read than what came with one piece of descriptors, so a short
-    /// read says nothing.
+    /// The system gives no more in one read than what came with one piece of descriptors, so a
+    /// short read says nothing.
     fn has_more(&self) -> bool {
         true
     }

@@ -141,8 +141,8 @@ impl IoStream {
 
     /// Takes the stream apart: its transport, off the loop, and what was read and not yet used.
     /// With both, [`Self::new`] makes a stream on another loop, or TLS one of its own. What was set
-    /// on this stream (its deadline, guards, rates, budget, watermarks and cap) stays behind: set it
-    /// on the new one.
+    /// on this stream (its deadline, guards, rates, budget, watermarks and cap) stays behind: set
+    /// it on the new one.
     ///
     /// # Errors
     /// The stream itself when something is unsent (await [`drained(0)`](StreamHandle::drained)

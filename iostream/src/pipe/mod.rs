@@ -24,9 +24,9 @@ use end::{End, Use};
 /// - **Shutting down** the writing side closes its descriptor, which is how a pipe says it. A write
 ///   fails with [`io::ErrorKind::Unsupported`] where there is nothing to write to, and a read
 ///   where there is nothing to read from is at its end.
-/// - **A failed write ends the writing**, as on a socket; what had arrived by then can still be read,
-///   and nothing that comes later. Who wants the last words of a child that no longer listens makes
-///   two streams, one for each pipe.
+/// - **A failed write ends the writing**, as on a socket; what had arrived by then can still be
+///   read, and nothing that comes later. Who wants the last words of a child that no longer listens
+///   makes two streams, one for each pipe.
 /// - **SIGPIPE**: writing to a pipe that nobody reads raises it. Rust's programs ignore it from
 ///   their start and get the error instead; a host in another language that does not has to call
 ///   `signal(SIGPIPE, SIG_IGN)`, for there is no flag to prevent it as there is for sockets.

@@ -1,5 +1,6 @@
-//! The order of things: for each scenario its rounds; in each round all servers are up and take short
-//! turns, many of them and in changing order, so that what the machine does to one it does to all.
+//! The order of things: for each scenario its rounds; in each round all servers are up and take
+//! short turns, many of them and in changing order, so that what the machine does to one it does to
+//! all.
 
 use std::io;
 

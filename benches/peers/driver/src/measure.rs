@@ -19,8 +19,8 @@ use crate::tracer::Tracer;
 /// After the last connection, for a server to come to rest.
 const REST: Duration = Duration::from_millis(300);
 
-/// The turn of one server in a round: short, so that what disturbs the machine for a second does not
-/// fall on one server alone; long beside the moment that caches take to fill.
+/// The turn of one server in a round: short, so that what disturbs the machine for a second does
+/// not fall on one server alone; long beside the moment that caches take to fill.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
 /// How often a slice is tried, if it was disturbed.
@@ -80,7 +80,8 @@ impl Speed {
     }
 }
 
-/// A server and its load, both warm, which run when it is their turn. They live no longer than this.
+/// A server and its load, both warm, which run when it is their turn. They live no longer than
+/// this.
 pub(crate) struct Runner {
     load: Load,
     server: Server,

@@ -1,8 +1,8 @@
-//! Whether one peer is felt by the others: how long answers take at a fixed rate, while nothing else
-//! goes on and, in the same process a moment later, while something does.
+//! Whether one peer is felt by the others: how long answers take at a fixed rate, while nothing
+//! else goes on and, in the same process a moment later, while something does.
 //!
-//! The second generator has the first one's core only while that does not want it, so that the times
-//! are the server's and not those of waiting for the generator.
+//! The second generator has the first one's core only while that does not want it, so that the
+//! times are the server's and not those of waiting for the generator.
 
 use std::io;
 use std::thread;

@@ -1,8 +1,8 @@
 //! The generator's side of the conversation with the driver, and what can go wrong.
 //!
-//! Controlled, it says `ready` once warm and quiet. For each line that it is sent it runs one window
-//! and prints its results, and is quiet in between, so that the driver can read the server's clocks
-//! with no request in flight. It ends with its standard input: nothing outlives its driver.
+//! Controlled, it says `ready` once warm and quiet. For each line that it is sent it runs one
+//! window and prints its results, and is quiet in between, so that the driver can read the server's
+//! clocks with no request in flight. It ends with its standard input: nothing outlives its driver.
 
 use std::fmt;
 use std::io::{self, BufRead};
