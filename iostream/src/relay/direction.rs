@@ -198,13 +198,8 @@ impl Direction {
         let taken = source.poll_take(cx, bytes_max, |bytes| {
             refused = sink.write_with(|out| out.extend_from_slice(bytes)).err();
         });
-        match refused {
-            None => taken,
-            Some(error) => {
-                self.refused = Some(error);
-                taken
-            }
-        }
+        self.refused = refused;
+        taken
     }
 
     /// The same by `splice`; `None` where that does not go, and then nothing was taken.
