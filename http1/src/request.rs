@@ -94,6 +94,16 @@ impl RequestHead {
         self.target.path.text(self.as_bytes())
     }
 
+    /// The path as [`Self::path`] has it, for who compares octets.
+    #[inline]
+    #[must_use]
+    pub fn path_bytes(&self) -> &[u8] {
+        if self.target.path.is_empty() {
+            return self.path_of_empty().as_bytes();
+        }
+        self.target.path.of(self.as_bytes())
+    }
+
     /// RFC 9112 §3.2.1: an empty path is sent as `/`; §3.2.4: OPTIONS of an authority without
     /// path and query is what `*` asks for.
     fn path_of_empty(&self) -> &'static str {
