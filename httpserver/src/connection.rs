@@ -48,7 +48,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
     async move {
         let mut heads = Heads::new(server.register(stream.handle()));
         let end = loop {
-            let exchange = match heads.next(&mut stream).await {
+            let mut exchange = match heads.next(&mut stream).await {
                 Ok(exchange) => exchange,
                 Err(end) => break end,
             };
@@ -56,14 +56,14 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                 exchange.incoming.begin(&exchange.head, &server.config);
                 let writer = stream.handle();
                 exchange.incoming.lend(stream);
-                answer(&exchange, &writer, &server).await;
+                answer(&mut exchange, &writer, &server).await;
                 // Nobody is reading any more, so it is there.
                 let Some(reader) = exchange.incoming.take_back() else {
                     return;
                 };
                 stream = reader;
             } else {
-                answer(&exchange, &stream, &server).await;
+                answer(&mut exchange, &stream, &server).await;
             }
             match exchange.phase.get() {
                 Phase::Finished { stays: true } => {}

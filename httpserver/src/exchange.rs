@@ -13,13 +13,12 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use squall_http1::RequestHead;
-use squall_iostream::{IoStream, StreamHandle};
+use squall_iostream::IoStream;
 
 use crate::answer::{Phase, deliver};
 use crate::content::Incoming;
 use crate::drain::DrainGuard;
 use crate::response::{Chunk, Response};
-use crate::server::Shared;
 use crate::state::{Inner, Link};
 use crate::{Config, Error};
 
@@ -44,18 +43,8 @@ pub struct Exchange {
 const UNSENT_BYTES_MAX: usize = 64 * 1024;
 
 impl Exchange {
-    pub(crate) fn begin(inner: &Rc<Inner>, stream: &StreamHandle, server: &Rc<Shared>) -> Self {
-        inner.link.replace(Some(Link {
-            stream: stream.clone(),
-            server: server.clone(),
-        }));
-        Self {
-            inner: inner.clone(),
-        }
-    }
-
-    /// For the connection itself.
-    pub(crate) fn resume(inner: &Rc<Inner>) -> Self {
+    /// Another handle, for the service or the connection itself.
+    pub(crate) fn of(inner: &Rc<Inner>) -> Self {
         Self {
             inner: inner.clone(),
         }
@@ -126,7 +115,7 @@ impl Exchange {
     /// [`Error::HeadSent`], [`Error::Finished`].
     pub fn set_header(&self, name: HeaderName, value: HeaderValue) -> Result<(), Error> {
         self.check_head_open()?;
-        self.inner.response.borrow_mut().set(name, value);
+        self.inner.response.borrow_mut().set(&name, &value);
         Ok(())
     }
 
@@ -147,7 +136,7 @@ impl Exchange {
     /// [`Error::HeadSent`], [`Error::Finished`].
     pub fn add_header(&self, name: HeaderName, value: HeaderValue) -> Result<(), Error> {
         self.check_head_open()?;
-        self.inner.response.borrow_mut().add(name, value);
+        self.inner.response.borrow_mut().add(&name, &value);
         Ok(())
     }
 
@@ -163,7 +152,7 @@ impl Exchange {
 
     /// The first value of a field of the answer, as it is so far.
     pub fn response_header(&self, name: &HeaderName) -> Option<HeaderValue> {
-        self.inner.response.borrow().get(name).cloned()
+        self.inner.response.borrow().get(name)
     }
 
     /// Forgets status, fields and content, before the head has left (Tornado's `clear`).
@@ -329,8 +318,7 @@ impl Exchange {
 
     /// What is answered to, which is known as long as there is a handle.
     pub(crate) fn with_link<R>(&self, f: impl FnOnce(&Link) -> R) -> R {
-        let link = self.inner.link.borrow();
-        f(link.as_ref().expect("an exchange begins with its link"))
+        f(self.inner.link())
     }
 
     fn check_writable(&self) -> Result<(), Error> {

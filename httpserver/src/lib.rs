@@ -44,6 +44,7 @@ mod date;
 mod drain;
 mod error;
 mod exchange;
+mod field_lines;
 mod heads;
 mod pool;
 mod refusal;

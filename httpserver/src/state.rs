@@ -24,7 +24,9 @@ pub(crate) struct Inner {
     pub(crate) phase: Cell<Phase>,
     pub(crate) incoming: Incoming,
     pub(crate) response: RefCell<Response>,
-    pub(crate) link: RefCell<Option<Link>>,
+    /// Set before the first handle is made, and from then on as it is: a connection that goes on
+    /// with the same exchange is the same connection.
+    pub(crate) link: Option<Link>,
     /// The connection, while it waits for the answer to be finished.
     pub(crate) waiting: Cell<Option<Waker>>,
     pub(crate) closers: RefCell<Vec<Closer>>,
@@ -49,20 +51,37 @@ impl Inner {
         self.phase.set(Phase::Open);
         self.incoming.reset();
         self.response.get_mut().clear();
-        self.link.get_mut().take();
         self.waiting.set(None);
         self.closers.take();
         self.upgrade.set(None);
         self.address.take();
     }
 
-    /// Forgets the head, which the next decoding would do as well, before a wait in the pool.
-    pub(crate) fn forget_head(&mut self) {
+    /// Forgets the head, which the next decoding would do as well, and the connection, before a
+    /// wait in the pool.
+    pub(crate) fn forget_connection(&mut self) {
         const HEAD_BYTES_KEPT: usize = 16 * 1024;
         if self.head.capacity() > HEAD_BYTES_KEPT {
             self.head = RequestHead::new();
         }
         self.head.clear();
+        self.link = None;
+    }
+
+    /// Says where the answer goes, unless that is known from the request before on this connection.
+    pub(crate) fn begin(&mut self, stream: &StreamHandle, server: &Rc<Shared>) {
+        self.link.get_or_insert_with(|| Link {
+            stream: stream.clone(),
+            server: server.clone(),
+        });
+    }
+
+    /// Where the answer goes, which is known as long as there is a handle.
+    #[inline]
+    pub(crate) fn link(&self) -> &Link {
+        self.link
+            .as_ref()
+            .expect("an exchange begins with its link")
     }
 
     /// Whether the request has content to be read.
