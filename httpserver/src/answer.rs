@@ -85,11 +85,13 @@ impl Exchange {
         Ok(())
     }
 
-    pub(crate) fn begin_streaming(&self) -> Result<(), Error> {
+    /// Sends the head, if it has not left: with the length that the service has declared, or else
+    /// with that of what is known to follow.
+    pub(crate) fn begin_streaming(&self, known_length: Option<u64>) -> Result<(), Error> {
         if self.phase() == Phase::Open {
             let response = self.response().borrow();
-            let declared = response.declared_length()?;
-            let answer = self.frame(response.status, declared);
+            let length = response.declared_length()?.or(known_length);
+            let answer = self.frame(response.status, length);
             drop(response);
             let (framing, stays) = self.send_head(answer)?;
             self.set_phase(Phase::Streaming { framing, stays });
@@ -193,7 +195,7 @@ impl Exchange {
             && self.incoming().can_go_on()
     }
 
-    fn write_with(&self, f: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+    pub(crate) fn write_with(&self, f: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
         Ok(self.with_link(|link| link.stream.write_with(f))?)
     }
 }

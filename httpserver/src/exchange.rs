@@ -197,11 +197,9 @@ impl Exchange {
     /// for the write timeout and was cut off; [`Error::WrongContentLength`].
     pub async fn flush(&self) -> Result<(), Error> {
         self.check_writable()?;
-        self.begin_streaming()?;
+        self.begin_streaming(None)?;
         self.send_content()?;
-        let (stream, timeout) =
-            self.with_link(|link| (link.stream.clone(), link.server.config.timeout_write));
-        Ok(deliver(&stream, UNSENT_BYTES_MAX, timeout).await?)
+        self.delivered().await
     }
 
     /// Completes the answer. Before the head has left, the length is known and said; else the last
@@ -333,7 +331,14 @@ impl Exchange {
         f(link.as_ref().expect("an exchange begins with its link"))
     }
 
-    fn check_writable(&self) -> Result<(), Error> {
+    /// Sends what is on the stream, and waits while the peer is slow to take it.
+    pub(crate) async fn delivered(&self) -> Result<(), Error> {
+        let (stream, timeout) =
+            self.with_link(|link| (link.stream.clone(), link.server.config.timeout_write));
+        Ok(deliver(&stream, UNSENT_BYTES_MAX, timeout).await?)
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
         self.with_link(|link| link.stream.check_open())?;
         if self.is_finished() {
             return Err(Error::Finished);

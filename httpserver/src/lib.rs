@@ -44,6 +44,7 @@ mod date;
 mod drain;
 mod error;
 mod exchange;
+mod file_answer;
 mod heads;
 mod pool;
 mod refusal;
