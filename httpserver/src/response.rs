@@ -41,7 +41,8 @@ impl Known {
     }
 }
 
-fn is_framing(name: &HeaderName) -> bool {
+/// Whether a field is about the message itself, or the connection: the server's to say.
+pub(crate) fn is_framing(name: &HeaderName) -> bool {
     [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, DATE, SERVER].contains(name)
 }
 
