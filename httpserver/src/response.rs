@@ -54,6 +54,14 @@ impl Kind {
     }
 }
 
+/// Whether a field is about the message itself, or the connection: the server's to say.
+pub(crate) fn is_framing(name: &HeaderName) -> bool {
+    matches!(
+        Kind::of(name.as_str().as_bytes()),
+        Kind::Connection | Kind::Framing
+    )
+}
+
 impl Default for Response {
     fn default() -> Self {
         Self {

@@ -12,22 +12,23 @@ use crate::Exchange;
 use crate::server::Shared;
 use crate::service::ServiceFuture;
 use crate::state::Inner;
+use crate::watch::{Verdict, Watch};
 
 /// Runs the service until the answer is finished, or given up.
-pub(crate) async fn answer(exchange: &mut Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
-    let Some(inner) = Rc::get_mut(exchange) else {
-        unreachable!("nobody has a handle of an exchange that has not begun")
-    };
-    inner.begin(writer, server);
-    let exchange = &*exchange;
+pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
     let mut service = Serving::Due;
-    let mut gone = None;
+    let mut watch = None;
     poll_fn(|cx| {
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
-        if polled.is_pending() && exchange.has_closers() {
-            poll_closers(exchange, writer, &mut gone, cx);
+        if polled.is_ready() || !Watch::is_wanted(exchange, server) {
+            return polled;
         }
-        polled
+        let watch = watch.get_or_insert_with(|| Watch::new(writer));
+        if let Verdict::Over = watch.poll(exchange, cx) {
+            guard(exchange, || service = Serving::Over);
+            return poll_answer(exchange, writer, server, &mut service, cx);
+        }
+        Poll::Pending
     })
     .await;
 }
@@ -95,26 +96,6 @@ fn poll_answer(
     Poll::Pending
 }
 
-/// Calls those who want to know when the peer is gone. `gone` is when that is: made here, since few
-/// ask.
-fn poll_closers(
-    exchange: &Rc<Inner>,
-    writer: &StreamHandle,
-    gone: &mut Option<ServiceFuture>,
-    cx: &mut Context<'_>,
-) {
-    let future = gone.get_or_insert_with(|| {
-        let stream = writer.clone();
-        Box::pin(async move { stream.closed().await })
-    });
-    if future.as_mut().poll(cx).is_ready() {
-        *gone = None;
-        for closer in exchange.take_closers() {
-            guard(exchange, closer);
-        }
-    }
-}
-
 /// A service that has finished its answer and has more to do goes on beside the connection. The
 /// server does not stop without it.
 fn go_on(
@@ -137,7 +118,7 @@ fn go_on(
 
 /// Runs code of the service. A panic costs this request: a 500 if nothing has left, else the
 /// connection.
-fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => Some(value),
         Err(payload) => {
