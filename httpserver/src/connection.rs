@@ -45,8 +45,9 @@ pub(crate) enum End {
     reason = "an async fn keeps its arguments twice: 56 of these bytes for each idle connection"
 )]
 pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Output = ()> {
+    // From now on, and not from when it is first polled, it is one of the server's guests.
+    let mut heads = Heads::new(server.register(stream.handle()));
     async move {
-        let mut heads = Heads::new(server.register(stream.handle()));
         let end = loop {
             let exchange = match heads.next(&mut stream).await {
                 Ok(exchange) => exchange,
@@ -98,6 +99,10 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                 }
             }
         };
+        stream.flush();
+        if stream.unsent_len() > 0 {
+            heads.begin_to_deliver();
+        }
         Box::pin(close(stream, server, end)).await;
     }
 }

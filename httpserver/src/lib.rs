@@ -37,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod client;
 mod config;
 mod connection;
 mod content;
@@ -44,19 +45,27 @@ mod date;
 mod drain;
 mod error;
 mod exchange;
+mod forwarded;
 mod heads;
+mod listeners;
+mod load;
 mod pool;
 mod refusal;
 mod response;
 mod server;
 mod service;
 mod serving;
+mod site;
 mod state;
 
-pub use config::Config;
-pub use drain::{DrainGuard, DrainReport};
+pub use client::Scheme;
+pub use config::{Config, ConfigError, ListenerConfig};
+pub use drain::{DrainCounts, DrainDeadlines, DrainGuard, DrainReport};
 pub use error::Error;
 pub use exchange::Exchange;
+pub use forwarded::Forwarded;
 pub use response::Chunk;
 pub use server::HttpServer;
 pub use service::{Service, ServiceFuture};
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+pub use site::tls_config;

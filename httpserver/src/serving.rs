@@ -16,6 +16,11 @@ use crate::state::Inner;
 /// Runs the service until the answer is finished, or given up.
 pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
     let handle = Exchange::begin(exchange, writer, server);
+    if let Some(load) = &server.load {
+        if !load.enter() {
+            return load.shed(&handle);
+        }
+    }
     let mut service = guard(exchange, || server.service.serve(handle));
     let mut gone = None;
     poll_fn(|cx| {
@@ -26,6 +31,9 @@ pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: 
         polled
     })
     .await;
+    if let Some(load) = &server.load {
+        load.leave();
+    }
 }
 
 fn poll_answer(

@@ -14,6 +14,7 @@ use squall_iostream::{IoStream, StreamHandle};
 
 use crate::answer::Phase;
 use crate::content::Incoming;
+use crate::forwarded::Origin;
 use crate::response::Response;
 use crate::server::Shared;
 
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) upgrade: Cell<Option<Upgrade>>,
     pub(crate) slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) address: OnceCell<Option<SocketAddr>>,
+    /// Who has asked, if proxies tell and somebody wants to know.
+    pub(crate) origin: OnceCell<Origin>,
 }
 
 type Upgrade = Box<dyn FnOnce(IoStream)>;
@@ -54,6 +57,7 @@ impl Inner {
         self.closers.take();
         self.upgrade.set(None);
         self.address.take();
+        self.origin.take();
     }
 
     /// Forgets the head, which the next decoding would do as well, before a wait in the pool.
