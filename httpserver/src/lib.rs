@@ -49,14 +49,17 @@ mod forwarded;
 mod heads;
 mod listeners;
 mod load;
+mod orders;
 mod pool;
 mod refusal;
 mod response;
 mod server;
 mod service;
 mod serving;
+mod signals;
 mod site;
 mod state;
+mod workers;
 
 pub use client::Scheme;
 pub use config::{Config, ConfigError, ListenerConfig};
@@ -67,5 +70,7 @@ pub use forwarded::Forwarded;
 pub use response::Chunk;
 pub use server::HttpServer;
 pub use service::{Service, ServiceFuture};
+pub use signals::TerminationSignals;
 #[cfg(any(feature = "tls", feature = "tls-ring"))]
 pub use site::tls_config;
+pub use workers::{Workers, WorkersHandle};

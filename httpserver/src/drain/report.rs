@@ -128,6 +128,25 @@ pub struct DrainReport {
     pub joined: DrainCounts,
 }
 
+impl DrainReport {
+    /// Adds what another server has told.
+    pub fn add(&mut self, other: &Self) {
+        self.idle += other.idle;
+        self.finished += other.finished;
+        self.cut += other.cut;
+        let classes = [
+            (&mut self.heads, other.heads),
+            (&mut self.requests, other.requests),
+            (&mut self.downloads, other.downloads),
+            (&mut self.joined, other.joined),
+        ];
+        for (sum, counts) in classes {
+            sum.finished += counts.finished;
+            sum.cut += counts.cut;
+        }
+    }
+}
+
 /// How those of one class ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
