@@ -73,6 +73,9 @@ impl Heads {
         let buffered = stream.decode_buffered(&mut |input| self.step(input));
         if let Some(found) = buffered.map_err(End::Refused)? {
             self.in_one_go += 1;
+            if self.guest.class() != Class::Request {
+                self.guest.set_class(Class::Request);
+            }
             return Ok(found);
         }
         self.in_one_go = 0;
