@@ -81,7 +81,8 @@ impl HttpServer {
     /// use squall_iostream::tls::Pem;
     ///
     /// let own = rcgen::generate_simple_self_signed(["localhost".to_string()])?;
-    /// let (chain, key) = (Pem::bytes(own.cert.pem()), Pem::bytes(own.signing_key.serialize_pem()));
+    /// let chain = Pem::bytes(own.cert.pem());
+    /// let key = Pem::bytes(own.signing_key.serialize_pem());
     /// let acceptor = tls_config().certificate(chain, key).build()?;
     ///
     /// let ioloop = IoLoop::new()?;

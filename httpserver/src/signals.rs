@@ -22,12 +22,12 @@ use squall_iostream::{IoStream, SocketTransport};
 ///
 /// let ioloop = IoLoop::new()?;
 /// let mut signals = TerminationSignals::of_process(&ioloop)?;
-/// let again = ioloop.run_until(async {
+/// ioloop.run_until(async {
 ///     signals.next().await?;
 ///     println!("will end soon; again to hurry");
 ///     signals.next().await
-/// })?;
-/// # again
+/// })??;
+/// # std::io::Result::Ok(())
 /// ```
 ///
 /// For a server there is [`HttpServer::run_until_signal`](crate::HttpServer::run_until_signal).

@@ -205,8 +205,11 @@ pub(crate) struct StreamSettings {
     guards: Option<Guards>,
     unsent_bytes_max: Option<usize>,
     budget: Option<MemoryBudget>,
-    others: RefCell<Option<Rc<dyn Fn(&IoStream)>>>,
+    others: RefCell<Option<ConfigureStream>>,
 }
+
+/// What the application sets each stream to.
+pub(crate) type ConfigureStream = Rc<dyn Fn(&IoStream)>;
 
 impl StreamSettings {
     pub(crate) fn new(ioloop: &squall_ioloop::Handle, config: &Config) -> Self {
@@ -219,7 +222,7 @@ impl StreamSettings {
         }
     }
 
-    pub(crate) fn set_others(&self, configure: Rc<dyn Fn(&IoStream)>) {
+    pub(crate) fn set_others(&self, configure: ConfigureStream) {
         let replaced = self.others.replace(Some(configure));
         drop(replaced);
     }
