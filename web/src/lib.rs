@@ -84,6 +84,7 @@ mod pattern;
 mod representation;
 mod route;
 mod routing;
+mod static_files;
 mod target;
 mod websocket;
 
@@ -106,3 +107,4 @@ pub use squall_websocket::{
     CloseCode, CloseFrame, Config as WebSocketConfig, HandlerResult, Message, Topics, WebSocket,
     WebSocketHandler,
 };
+pub use static_files::{Asset, StaticFiles};
