@@ -1,4 +1,5 @@
-//! Conditional requests and ranges: what of a representation a request is to get (RFC 9110 §13, §14).
+//! Conditional requests and ranges: what of a representation a request is to get (RFC 9110 §13,
+//! §14).
 //!
 //! Pure: fields in, a decision out. [`select`] has the order of §13.2.2, from top to bottom;
 //! `entity_tag.rs` and `ranges.rs` have the grammar of what the fields say. `representation.rs`

@@ -63,15 +63,15 @@ use crate::exchange::Exchange;
 /// # let _ = application;
 /// ```
 ///
-/// Answers have `ETag`, `Last-Modified` and `X-Content-Type-Options: nosniff`; conditions and ranges
-/// are honoured as [`select`](crate::select) says. Text is UTF-8. Only files are served: pipes and
-/// devices are refused (403), and so is what leads out of the folder, by its path (403) or by a
-/// link. A folder is its `index.html`; without a slash at its end it is redirected to (301). Names
-/// that begin with a dot are hidden (404), but for `.well-known`.
+/// Answers have `ETag`, `Last-Modified` and `X-Content-Type-Options: nosniff`; conditions and
+/// ranges are honoured as [`select`](crate::select) says. Text is UTF-8. Only files are served:
+/// pipes and devices are refused (403), and so is what leads out of the folder, by its path (403)
+/// or by a link. A folder is its `index.html`; without a slash at its end it is redirected to
+/// (301). Names that begin with a dot are hidden (404), but for `.well-known`.
 ///
 /// Opening and reading is done in the loop's executor. Then a file is known for a second: a small
-/// one is answered from memory, a large one is sent by `sendfile(2)`, and neither costs another call
-/// to the system. After that second the next request looks whether the file is still the same.
+/// one is answered from memory, a large one is sent by `sendfile(2)`, and neither costs another
+/// call to the system. After that second the next request looks whether the file is still the same.
 /// Each loop knows its own files.
 ///
 /// A file that is written to while it is sent may reach a client half old, half new, and one that
@@ -158,16 +158,17 @@ impl StaticFiles {
         self
     }
 
-    /// Where there is a `site.css.br`, `.zst` or `.gz` beside `site.css`, clients that accept such a
-    /// coding get it, and `Vary` tells caches so. What belongs together is for the build to say: that
-    /// the one is made of the other is not checked. Default: no.
+    /// Where there is a `site.css.br`, `.zst` or `.gz` beside `site.css`, clients that accept such
+    /// a coding get it, and `Vary` tells caches so. What belongs together is for the build to say:
+    /// that the one is made of the other is not checked. Default: no.
     pub fn precompressed(mut self) -> Self {
         self.folder.is_precompressed = true;
         self
     }
 
-    /// Caches may use a file for so long without asking again (Tornado's `get_cache_time`), in whole
-    /// seconds. Default: nothing is said. URLs of [`Exchange::static_url`] can be used for a year.
+    /// Caches may use a file for so long without asking again (Tornado's `get_cache_time`), in
+    /// whole seconds. Default: nothing is said. URLs of [`Exchange::static_url`] can be used for a
+    /// year.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.folder.fields.max_age = Some(max_age);
         self
@@ -188,8 +189,8 @@ impl StaticFiles {
         self
     }
 
-    /// How large a file may be that is kept in memory, in bytes; larger ones are kept open. Default:
-    /// 64 KiB, from where on sending a file costs less than copying it.
+    /// How large a file may be that is kept in memory, in bytes; larger ones are kept open.
+    /// Default: 64 KiB, from where on sending a file costs less than copying it.
     pub fn memory_file_bytes_max(mut self, bytes: u64) -> Self {
         self.folder.bounds.file_bytes_max = bytes;
         self
@@ -201,8 +202,8 @@ impl StaticFiles {
         self
     }
 
-    /// How many large files are kept open on each loop. Default: 64, of the 1,024 descriptors that a
-    /// process mostly has.
+    /// How many large files are kept open on each loop. Default: 64, of the 1,024 descriptors that
+    /// a process mostly has.
     pub fn open_files_max(mut self, files: usize) -> Self {
         self.folder.bounds.open_files_max = files;
         self

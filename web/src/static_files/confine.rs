@@ -18,7 +18,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
@@ -118,7 +118,7 @@ fn open_root(root: &Path) -> Result<OwnedFd, Beneath> {
 }
 
 /// Follows links as long as they stay beneath `root`.
-fn open_beneath(root: &PathBuf, name: &str) -> Result<File, Beneath> {
+fn open_beneath(root: &Path, name: &str) -> Result<File, Beneath> {
     let root = open_root(root)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(opened) = system::open(&root, name, system::Links::Beneath) {

@@ -1,5 +1,5 @@
-//! A file as it is served: its representations, one for each coding there is, and what it was on the
-//! disk, so that a look can tell whether it still is that.
+//! A file as it is served: its representations, one for each coding there is, and what it was on
+//! the disk, so that a look can tell whether it still is that.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -110,8 +110,8 @@ impl Entry {
     }
 }
 
-/// Which file it was, and in what state: who writes to a file, or puts another in its place, changes
-/// one of these.
+/// Which file it was, and in what state: who writes to a file, or puts another in its place,
+/// changes one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,

@@ -21,7 +21,7 @@ use crate::representation::Representation;
 
 /// What a name leads to.
 pub(super) enum Found {
-    File(Loaded),
+    File(Box<Loaded>),
     /// A folder that was not asked for as one: relative links in its page would lead elsewhere.
     Folder,
     /// A page with the names in a folder.
@@ -85,7 +85,7 @@ pub(super) fn load(folder: &Folder, name: &str) -> Result<Found, LoadFault> {
     if is_of_folder {
         return Err(LoadFault::Missing);
     }
-    load_file(folder, name.to_owned(), file, &metadata).map(Found::File)
+    load_file(folder, name.to_owned(), file, &metadata)
 }
 
 fn load_folder(folder: &Folder, name: &str, is_asked_for: bool) -> Result<Found, LoadFault> {
@@ -100,7 +100,7 @@ fn load_folder(folder: &Folder, name: &str, is_asked_for: bool) -> Result<Found,
                 if !metadata.is_file() {
                     return Err(LoadFault::NotAFile);
                 }
-                return load_file(folder, name, file, &metadata).map(Found::File);
+                return load_file(folder, name, file, &metadata);
             }
             Err(OpenFault::Missing) if folder.lists_folders => {}
             Err(fault) => return Err(fault.into()),
@@ -117,7 +117,7 @@ fn load_file(
     name: String,
     file: File,
     metadata: &Metadata,
-) -> Result<Loaded, LoadFault> {
+) -> Result<Found, LoadFault> {
     let now = SystemTime::now();
     let content_type = content_type(&name, &folder.fields.content_types);
     let mut is_hot = is_hot(metadata, now);
@@ -133,14 +133,14 @@ fn load_file(
             coded.push((coding, representation));
         }
     }
-    Ok(Loaded {
+    Ok(Found::File(Box::new(Loaded {
         entry: Entry::new(plain, version, coded),
         proof: Proof {
             name,
             identities,
             is_hot,
         },
-    })
+    })))
 }
 
 fn codings(folder: &Folder) -> impl Iterator<Item = Coding> {

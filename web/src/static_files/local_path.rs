@@ -19,8 +19,8 @@ const NAME_BYTES_MAX: usize = 255;
 /// The one hidden folder that is meant to be seen (RFC 8615).
 const WELL_KNOWN: &str = ".well-known";
 
-/// The name, relative to the folder: no empty, `.` or `..` segments, and a `/` at its end if it must
-/// be a folder. Empty for the folder itself.
+/// The name, relative to the folder: no empty, `.` or `..` segments, and a `/` at its end if it
+/// must be a folder. Empty for the folder itself.
 ///
 /// - `..` is taken back in the text, as clients do (RFC 3986 §5.2.4), so that no link is followed
 ///   and left again; above the folder it is refused.
@@ -70,8 +70,8 @@ pub(super) fn local_path(path: &str, serves_hidden: bool) -> Result<Cow<'_, str>
     Ok(local.into())
 }
 
-/// Whether nothing has to be done about a path: most are their own names. Letters, digits, `-`, `_`,
-/// and dots and slashes within names.
+/// Whether nothing has to be done about a path: most are their own names. Letters, digits, `-`,
+/// `_`, and dots and slashes within names.
 fn is_plain(path: &str) -> bool {
     let mut before = b'/';
     for byte in path.bytes() {

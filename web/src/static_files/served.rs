@@ -178,7 +178,8 @@ impl FolderSource {
             return entry.map(Answer::File).ok_or_else(gone);
         };
         match found {
-            Ok(Found::File(Loaded { entry, proof })) => {
+            Ok(Found::File(loaded)) => {
+                let Loaded { entry, proof } = *loaded;
                 let entry = Rc::new(entry);
                 let proof: Arc<Proof> = Arc::new(proof);
                 cache.insert(name, &entry, proof, ioloop.now());
@@ -275,7 +276,7 @@ impl Served {
 fn redirect_to_folder(http: &Exchange) -> Result {
     let path = http.head().path();
     if path.starts_with("//") || path.starts_with("/\\") {
-        return Err(outside())?;
+        return Err(outside().into());
     }
     let location = match http.head().query() {
         Some(query) => format!("{path}/?{query}"),

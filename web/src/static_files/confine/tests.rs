@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 use super::*;
 
