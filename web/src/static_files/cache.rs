@@ -33,8 +33,8 @@ struct Slot {
 pub(super) enum Known {
     /// Lately looked at.
     Fresh(Rc<Entry>),
-    /// This has to be so still.
-    Stale(Arc<Proof>),
+    /// It is the same still if this holds.
+    Stale(Rc<Entry>, Arc<Proof>),
     Nothing,
 }
 
@@ -60,17 +60,24 @@ impl Cache {
                 if now < slot.fresh_until {
                     Known::Fresh(slot.entry.clone())
                 } else {
-                    Known::Stale(slot.proof.clone())
+                    Known::Stale(slot.entry.clone(), slot.proof.clone())
                 }
             }
         }
     }
 
-    /// Believes an entry again, if it is still here.
-    pub(super) fn confirm(&mut self, name: &str, now: Instant) -> Option<Rc<Entry>> {
-        let slot = self.slots.get_mut(name)?;
-        slot.fresh_until = now + self.bounds.revalidate_after;
-        Some(slot.entry.clone())
+    /// Believes an entry again, and keeps it again if it had made room for others meanwhile.
+    pub(super) fn confirm(
+        &mut self,
+        name: &str,
+        entry: &Rc<Entry>,
+        proof: Arc<Proof>,
+        now: Instant,
+    ) {
+        match self.slots.get_mut(name) {
+            Some(slot) => slot.fresh_until = now + self.bounds.revalidate_after,
+            None => self.insert(name, entry, proof, now),
+        }
     }
 
     /// Keeps an entry, in place of what was known by this name, if there can be room for it.
@@ -185,11 +192,15 @@ mod tests {
         let soon = now + Duration::from_millis(999);
         assert!(is_fresh(&mut cache, "a", soon));
         let later = now + Duration::from_secs(1);
-        assert!(matches!(cache.get("a", later), Known::Stale(_)));
-        assert!(cache.confirm("a", later).is_some());
+        let Known::Stale(entry, proof) = cache.get("a", later) else {
+            panic!("it is believed for too long");
+        };
+        cache.confirm("a", &entry, proof.clone(), later);
         assert!(is_fresh(&mut cache, "a", later));
         assert!(matches!(cache.get("b", later), Known::Nothing));
-        assert!(cache.confirm("b", later).is_none());
+        cache.remove("a");
+        cache.confirm("a", &entry, proof, later);
+        assert!(is_fresh(&mut cache, "a", later));
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Default for Bounds {
             file_bytes_max: 64 * 1024,
             memory_bytes_max: 16 * 1024 * 1024,
             open_files_max: 64,
-            hash_bytes_max: 8 * 1024 * 1024,
+            hash_bytes_max: 1024 * 1024,
             revalidate_after: Duration::from_secs(1),
         }
     }

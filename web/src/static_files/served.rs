@@ -98,7 +98,7 @@ impl Served {
                 let now = Handle::try_current()?.now();
                 match source.cache.borrow_mut().get(name, now) {
                     Known::Fresh(entry) => Some(entry),
-                    Known::Stale(_) | Known::Nothing => None,
+                    Known::Stale(..) | Known::Nothing => None,
                 }
             }
         }
@@ -125,19 +125,27 @@ impl Served {
         };
         let landing = Landing(source, &name);
         let ioloop = Handle::current();
-        let proof = match source.cache.borrow_mut().get(&name, ioloop.now()) {
+        let known = source.cache.borrow_mut().get(&name, ioloop.now());
+        let known = match known {
             Known::Fresh(entry) => return landing.land(Ok(Answer::File(entry))),
-            Known::Stale(proof) => Some(proof),
+            Known::Stale(entry, proof) => Some((entry, proof)),
             Known::Nothing => None,
         };
+        let proof = known.as_ref().map(|(_, proof)| proof.clone());
         let (folder, wanted) = (source.folder.clone(), name.to_string());
         let job = ioloop.run_in_executor(move || match proof {
             Some(proof) if proof.holds(&folder) => None,
             _ => Some(load(&folder, &wanted)),
         });
-        let looked = match job.await {
-            Ok(looked) => source.keep(&name, looked, &ioloop),
-            Err(error) => Err(LookFault::Executor(error)),
+        let looked = match (job.await, known) {
+            (Ok(None), Some((entry, proof))) => {
+                let mut cache = source.cache.borrow_mut();
+                cache.confirm(&name, &entry, proof, ioloop.now());
+                Ok(Answer::File(entry))
+            }
+            (Ok(None), None) => Err(LookFault::GivenUp),
+            (Ok(Some(found)), _) => source.keep(&name, found, &ioloop),
+            (Err(error), _) => Err(LookFault::Executor(error)),
         };
         landing.land(looked.map_err(Rc::new));
     }
@@ -163,20 +171,14 @@ impl Served {
 }
 
 impl FolderSource {
-    /// Keeps what was found; `None` if what was known is still so.
+    /// Keeps what was found.
     fn keep(
         &self,
         name: &str,
-        looked: Option<Result<Found, LoadFault>>,
+        found: Result<Found, LoadFault>,
         ioloop: &Handle,
     ) -> Result<Answer, LookFault> {
         let mut cache = self.cache.borrow_mut();
-        let Some(found) = looked else {
-            // It may have made room for another meanwhile; then this is as good as a fault.
-            let entry = cache.confirm(name, ioloop.now());
-            let gone = || LookFault::Load(LoadFault::System(io::ErrorKind::Interrupted.into()));
-            return entry.map(Answer::File).ok_or_else(gone);
-        };
         match found {
             Ok(Found::File(loaded)) => {
                 let Loaded { entry, proof } = *loaded;

@@ -9,6 +9,7 @@ mod confinement;
 mod folders;
 mod ranges;
 mod site;
+mod sockets;
 #[path = "../../../httpserver/tests/support/mod.rs"]
 mod support;
 mod types;
