@@ -71,6 +71,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod block;
 mod chunk_size;
 mod content;
 mod decode;
@@ -103,4 +104,5 @@ pub use framing::{Expectation, Framing, refuse_length};
 pub use limits::Limits;
 pub use request::RequestHead;
 pub use response::ResponseHead;
+pub use trailers::may_be_trailer;
 pub use version::Version;

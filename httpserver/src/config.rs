@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use squall_http1::Limits;
 
+use crate::request_config::RequestConfig;
+
 /// Settings of an [`HttpServer`](crate::HttpServer). The defaults are safe on the open Internet.
 ///
 /// ```
@@ -23,6 +25,7 @@ pub struct Config {
     pub(crate) server_name: Option<HeaderValue>,
     pub(crate) backlog: i32,
     pub(crate) has_reuse_port: bool,
+    pub(crate) request: RequestConfig,
 }
 
 impl Default for Config {
@@ -36,6 +39,7 @@ impl Default for Config {
             server_name: Some(HeaderValue::from_static("Squall")),
             backlog: 1024,
             has_reuse_port: false,
+            request: RequestConfig::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use squall_iostream::IoStream;
 
 use crate::Error;
 use crate::answer::{Phase, deliver};
+use crate::expectation::is_refused;
 use crate::heads::Heads;
 use crate::refusal::refuse;
 use crate::server::Shared;
@@ -33,6 +34,8 @@ pub(crate) enum End {
     Quiet,
     /// The last answer is written; the peer is not sending.
     Said,
+    /// The last answer is written as far as it goes, and only a reset tells that it is not whole.
+    Torn,
     /// The last answer is written; the peer may still be sending.
     SaidTooEarly,
     /// The peer is told what it did wrong.
@@ -48,15 +51,18 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
     async move {
         let mut heads = Heads::new(server.register(stream.handle()));
         let end = loop {
-            let exchange = match heads.next(&mut stream).await {
+            let mut exchange = match heads.next(&mut stream).await {
                 Ok(exchange) => exchange,
                 Err(end) => break end,
             };
+            Inner::begin(&mut exchange, &stream, &server, heads.is_last());
             if exchange.has_content() {
                 exchange.incoming.begin(&exchange.head, &server.config);
                 let writer = stream.handle();
                 exchange.incoming.lend(stream);
-                answer(&exchange, &writer, &server).await;
+                if !is_refused(&exchange) {
+                    answer(&exchange, &writer, &server).await;
+                }
                 // Nobody is reading any more, so it is there.
                 let Some(reader) = exchange.incoming.take_back() else {
                     return;
@@ -79,7 +85,8 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                     };
                 }
                 // The peer sees that this answer is not whole. Those before it are.
-                Phase::Open | Phase::Streaming { .. } | Phase::Broken => break End::Said,
+                Phase::Broken { is_unframed: true } => break End::Torn,
+                Phase::Open | Phase::Streaming { .. } | Phase::Broken { .. } => break End::Said,
             }
             if !exchange.incoming.is_over() {
                 // Boxed, as all that is rare is here: it must not make those that idle larger.
@@ -130,9 +137,13 @@ async fn close(stream: IoStream, server: Rc<Shared>, end: End) {
     {
         return;
     }
-    if !matches!(end, End::Said) {
-        stream.set_deadline(Some(LINGER_TIMEOUT));
-        stream.linger(LINGER_BYTES_MAX).await;
+    match end {
+        End::Quiet | End::Said => {}
+        End::Torn => stream.abort(),
+        End::SaidTooEarly | End::Refused(_) => {
+            stream.set_deadline(Some(LINGER_TIMEOUT));
+            stream.linger(LINGER_BYTES_MAX).await;
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! ```
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use squall_http1::{Expectation, HeadDecoder, PeerFault, Version};
 use squall_iostream::{IoStream, Step, StreamHandle};
@@ -27,22 +28,39 @@ pub(crate) struct Heads {
     partial: Option<Rc<Inner>>,
     /// The exchange of the last request, for a next one that is here already.
     spare: Option<Rc<Inner>>,
-    /// Whether the connection has had a request.
-    is_used: bool,
-    /// Requests found without having waited.
+    /// Requests that the connection has had.
+    count: u32,
+    /// Of these, found without having waited.
     in_one_go: u32,
+    /// When the connection began, if its age has a limit.
+    began: Option<Box<Instant>>,
 }
 
 impl Heads {
     pub(crate) fn new(guest: Guest) -> Self {
+        let server = guest.server();
+        let has_age = server.config.request.connection_age_max.is_some();
         Self {
+            began: has_age.then(|| Box::new(server.ioloop.now())),
             guest,
             decoder: HeadDecoder::new(),
             partial: None,
             spare: None,
-            is_used: false,
+            count: 0,
             in_one_go: 0,
         }
+    }
+
+    /// Whether the request that was found is the last of its connection: it has had its number of
+    /// them, or its time.
+    pub(crate) fn is_last(&self) -> bool {
+        let server = self.guest.server();
+        let config = &server.config.request;
+        let is_old = |began: &Instant| {
+            let age_max = config.connection_age_max;
+            age_max.is_some_and(|age_max| server.ioloop.now() - *began >= age_max)
+        };
+        self.count >= config.connection_requests_max || self.began.as_deref().is_some_and(is_old)
     }
 
     pub(crate) fn in_one_go(&self) -> u32 {
@@ -94,7 +112,6 @@ impl Heads {
             })
             .await;
         stream.set_deadline(None);
-        self.is_used = true;
         found.map_err(|error| self.end_after(error, stream))
     }
 
@@ -107,7 +124,7 @@ impl Heads {
         if server.guests.is_draining() {
             return Err(End::Said);
         }
-        stream.set_deadline(Some(if self.is_used {
+        stream.set_deadline(Some(if self.count > 0 {
             server.config.timeout_idle
         } else {
             server.config.timeout_header
@@ -148,7 +165,10 @@ impl Heads {
             {
                 Err(squall_http1::Error::from(PeerFault::ExpectationUnknown).into())
             }
-            Some(used) => Ok(Step::Done(used, exchange)),
+            Some(used) => {
+                self.count = self.count.saturating_add(1);
+                Ok(Step::Done(used, exchange))
+            }
             None => {
                 self.partial = Some(exchange);
                 Ok(Step::More(0))

@@ -29,11 +29,15 @@ pub(crate) fn refuse(stream: &StreamHandle, server: &Shared, error: &Error) {
 }
 
 impl Exchange {
-    /// For a service that panicked, let its exchange fall, or declared a wrong length: 500 if
-    /// nothing has left, else a broken answer.
+    /// For a service that panicked, let its exchange fall, or declared a wrong length.
     pub(crate) fn fail(&self) {
+        self.fail_with(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    /// Ends an answer in the server's words: with this status if nothing has left, else it breaks
+    /// off.
+    pub(crate) fn fail_with(&self, status: StatusCode) {
         if self.phase() == Phase::Open {
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
             let answered = self
                 .reset_response()
                 .and_then(|()| self.set_status(status))
@@ -42,10 +46,10 @@ impl Exchange {
                 .and_then(|()| self.send_whole());
             // Fails only if the peer is gone.
             if answered.is_err() {
-                self.set_phase(Phase::Broken);
+                self.break_off();
             }
         } else if !self.is_finished() {
-            self.set_phase(Phase::Broken);
+            self.break_off();
         }
     }
 }

@@ -12,55 +12,80 @@ use crate::Exchange;
 use crate::server::Shared;
 use crate::service::ServiceFuture;
 use crate::state::Inner;
+use crate::watch::{Verdict, Watch};
 
 /// Runs the service until the answer is finished, or given up.
 pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
-    let handle = Exchange::begin(exchange, writer, server);
-    let mut service = guard(exchange, || server.service.serve(handle));
-    let mut gone = None;
+    let mut service = Serving::Due;
+    let mut watch = None;
     poll_fn(|cx| {
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
-        if polled.is_pending() && exchange.has_closers() {
-            poll_closers(exchange, writer, &mut gone, cx);
+        if polled.is_ready() || !Watch::is_wanted(exchange, server) {
+            return polled;
         }
-        polled
+        let watch = watch.get_or_insert_with(|| Watch::new(writer));
+        if let Verdict::Over = watch.poll(exchange, cx) {
+            guard(exchange, || service = Serving::Over);
+            return poll_answer(exchange, writer, server, &mut service, cx);
+        }
+        Poll::Pending
     })
     .await;
+}
+
+/// How far the service is with an exchange.
+enum Serving {
+    Due,
+    Running(ServiceFuture),
+    Over,
+}
+
+impl Serving {
+    /// Calls the service, or goes on with it.
+    fn poll(&mut self, exchange: &Rc<Inner>, server: &Shared, cx: &mut Context<'_>) {
+        if let Self::Due = self {
+            // A service that panics when it is called is over.
+            *self = Self::Over;
+            *self = Self::Running(server.service.serve(Exchange::of(exchange)));
+        }
+        let Self::Running(future) = self else { return };
+        if future.as_mut().poll(cx).is_ready() {
+            *self = Self::Over;
+        }
+    }
 }
 
 fn poll_answer(
     exchange: &Rc<Inner>,
     writer: &StreamHandle,
     server: &Rc<Shared>,
-    service: &mut Option<ServiceFuture>,
+    service: &mut Serving,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     exchange.stop_waiting();
-    if service.is_some() {
-        // Its destructors are the user's code as well.
-        let polled = guard(exchange, || {
-            let is_over = |future: &mut ServiceFuture| future.as_mut().poll(cx).is_ready();
-            if service.as_mut().is_some_and(is_over) {
-                *service = None;
-            }
-        });
-        if polled.is_none() {
-            guard(exchange, || *service = None);
+    // One guard around all that is the user's: the call, the future, and its destructor.
+    let polled = match service {
+        Serving::Due | Serving::Running(_) => {
+            guard(exchange, || service.poll(exchange, server, cx))
         }
+        Serving::Over => Some(()),
+    };
+    if polled.is_none() {
+        guard(exchange, || *service = Serving::Over);
     }
-    let is_abandoned = service.is_none() && Rc::strong_count(exchange) == 1;
+    let is_abandoned = matches!(service, Serving::Over) && Rc::strong_count(exchange) == 1;
     if is_abandoned && !exchange.phase.get().is_over() {
         // A service that ends because its peer has gone is as it should be.
         if !writer.is_closing() {
             tracing::error!(target: "squall::httpserver", "an exchange was dropped without an answer");
         }
-        Exchange::resume(exchange).fail();
+        Exchange::of(exchange).fail();
     }
     if exchange.phase.get().is_over() && !exchange.incoming.is_reading() {
         if exchange.has_closers() {
             guard(exchange, || drop(exchange.take_closers()));
         }
-        if let Some(rest) = service.take() {
+        if let Serving::Running(rest) = std::mem::replace(service, Serving::Over) {
             go_on(rest, exchange, writer, server);
         }
         return Poll::Ready(());
@@ -69,26 +94,6 @@ fn poll_answer(
     writer.flush();
     exchange.wait(cx.waker());
     Poll::Pending
-}
-
-/// Calls those who want to know when the peer is gone. `gone` is when that is: made here, since few
-/// ask.
-fn poll_closers(
-    exchange: &Rc<Inner>,
-    writer: &StreamHandle,
-    gone: &mut Option<ServiceFuture>,
-    cx: &mut Context<'_>,
-) {
-    let future = gone.get_or_insert_with(|| {
-        let stream = writer.clone();
-        Box::pin(async move { stream.closed().await })
-    });
-    if future.as_mut().poll(cx).is_ready() {
-        *gone = None;
-        for closer in exchange.take_closers() {
-            guard(exchange, closer);
-        }
-    }
 }
 
 /// A service that has finished its answer and has more to do goes on beside the connection. The
@@ -113,7 +118,7 @@ fn go_on(
 
 /// Runs code of the service. A panic costs this request: a 500 if nothing has left, else the
 /// connection.
-fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => Some(value),
         Err(payload) => {
@@ -129,7 +134,7 @@ fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
                 target = exchange.head.target(),
                 "a service has panicked: {message:?}"
             );
-            Exchange::resume(exchange).fail();
+            Exchange::of(exchange).fail();
             None
         }
     }

@@ -14,6 +14,7 @@ use squall_iostream::{IoStream, StreamHandle};
 
 use crate::answer::Phase;
 use crate::content::Incoming;
+use crate::extra::Extra;
 use crate::response::Response;
 use crate::server::Shared;
 
@@ -24,11 +25,15 @@ pub(crate) struct Inner {
     pub(crate) phase: Cell<Phase>,
     pub(crate) incoming: Incoming,
     pub(crate) response: RefCell<Response>,
-    pub(crate) link: RefCell<Option<Link>>,
+    /// Set before the first handle is made, and from then on as it is: a connection that goes on
+    /// with the same exchange is the same connection.
+    pub(crate) link: Option<Link>,
     /// The connection, while it waits for the answer to be finished.
     pub(crate) waiting: Cell<Option<Waker>>,
     pub(crate) closers: RefCell<Vec<Closer>>,
     pub(crate) upgrade: Cell<Option<Upgrade>>,
+    /// What most requests do not have.
+    pub(crate) extra: RefCell<Option<Box<Extra>>>,
     pub(crate) slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) address: OnceCell<Option<SocketAddr>>,
 }
@@ -41,6 +46,8 @@ pub(crate) type Closer = Box<dyn FnOnce()>;
 pub(crate) struct Link {
     pub(crate) stream: StreamHandle,
     pub(crate) server: Rc<Shared>,
+    /// Whether the connection has had its requests, or its time, and ends with this answer.
+    pub(crate) is_last: bool,
 }
 
 impl Inner {
@@ -49,25 +56,63 @@ impl Inner {
         self.phase.set(Phase::Open);
         self.incoming.reset();
         self.response.get_mut().clear();
-        self.link.get_mut().take();
         self.waiting.set(None);
         self.closers.take();
         self.upgrade.set(None);
+        self.extra.get_mut().take();
         self.address.take();
     }
 
-    /// Forgets the head, which the next decoding would do as well, before a wait in the pool.
-    pub(crate) fn forget_head(&mut self) {
+    /// Forgets the head, which the next decoding would do as well, and the connection, before a
+    /// wait in the pool.
+    pub(crate) fn forget_connection(&mut self) {
         const HEAD_BYTES_KEPT: usize = 16 * 1024;
         if self.head.capacity() > HEAD_BYTES_KEPT {
             self.head = RequestHead::new();
         }
         self.head.clear();
+        self.link = None;
+    }
+
+    /// Says where the answer goes, which may be known from the request before on this connection.
+    pub(crate) fn begin(
+        exchange: &mut Rc<Self>,
+        stream: &StreamHandle,
+        server: &Rc<Shared>,
+        is_last: bool,
+    ) {
+        let Some(inner) = Rc::get_mut(exchange) else {
+            unreachable!("nobody has a handle of an exchange that has not begun")
+        };
+        let link = inner.link.get_or_insert_with(|| Link {
+            stream: stream.clone(),
+            server: server.clone(),
+            is_last,
+        });
+        link.is_last = is_last;
+    }
+
+    /// Where the answer goes, which is known as long as there is a handle.
+    #[inline]
+    pub(crate) fn link(&self) -> &Link {
+        self.link
+            .as_ref()
+            .expect("an exchange begins with its link")
     }
 
     /// Whether the request has content to be read.
     pub(crate) fn has_content(&self) -> bool {
         self.head.framing().has_content()
+    }
+
+    /// Looks at what most requests do not have, if this one has it.
+    pub(crate) fn extra<R>(&self, f: impl FnOnce(&Extra) -> R) -> Option<R> {
+        self.extra.borrow().as_deref().map(f)
+    }
+
+    /// As [`Self::extra`], and from now on this one has it.
+    pub(crate) fn with_extra<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
+        f(self.extra.borrow_mut().get_or_insert_default())
     }
 
     pub(crate) fn add_closer(&self, closer: Closer) {
