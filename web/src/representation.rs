@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
+use squall_httpserver::FieldBlock;
 
 use crate::conditional::{EntityTag, Selection, Validators, select};
 use crate::error::{HttpError, Result};
@@ -40,7 +41,9 @@ use crate::exchange::Exchange;
 pub struct Representation {
     body: Body,
     validators: Validators,
-    fields: Vec<(HeaderName, HeaderValue)>,
+    content_type: HeaderValue,
+    /// All of them, the type and the validators among them.
+    fields: FieldBlock,
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ enum Body {
     File(Arc<File>, u64),
 }
 
-static OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 
 impl Representation {
@@ -67,13 +70,13 @@ impl Representation {
     }
 
     fn of(body: Body) -> Self {
-        let fields = vec![
-            (header::CONTENT_TYPE, OCTETS.clone()),
-            (header::ACCEPT_RANGES, BYTES),
-        ];
+        let mut fields = FieldBlock::new();
+        fields.set(header::CONTENT_TYPE, OCTETS);
+        fields.set(header::ACCEPT_RANGES, BYTES);
         Self {
             body,
             validators: Validators::new(),
+            content_type: OCTETS,
             fields,
         }
     }
@@ -106,10 +109,10 @@ impl Representation {
     /// With a field of the answer, in place of any of that name.
     #[must_use]
     pub fn with_field(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        match self.fields.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value,
-            None => self.fields.push((name, value)),
+        if name == header::CONTENT_TYPE {
+            self.content_type = value.clone();
         }
+        self.fields.set(name, value);
         self
     }
 
@@ -130,12 +133,6 @@ impl Representation {
 
     pub(crate) fn is_in_memory(&self) -> bool {
         matches!(self.body, Body::Memory(_))
-    }
-
-    fn content_type(&self) -> &HeaderValue {
-        let mut fields = self.fields.iter();
-        let content_type = fields.find(|(name, _)| *name == header::CONTENT_TYPE);
-        content_type.map_or(&OCTETS, |(_, value)| value)
     }
 }
 
@@ -203,9 +200,7 @@ impl Exchange {
             }
             Selection::Whole => {}
         }
-        for (name, value) in &representation.fields {
-            self.set_header(name.clone(), value.clone())?;
-        }
+        self.set_headers(&representation.fields)?;
         // The parts of several have one each (RFC 9110 §15.3.7.2).
         if let Selection::Part(range) = &selection {
             self.set_header(

@@ -37,7 +37,7 @@ impl<'a> Parts<'a> {
     /// before the first one.
     pub(super) fn head(&self, range: &Range<u64>) -> Vec<u8> {
         let mut head = format!("\r\n--{}\r\ncontent-type: ", self.boundary).into_bytes();
-        head.extend_from_slice(self.representation.content_type().as_bytes());
+        head.extend_from_slice(self.representation.content_type.as_bytes());
         let range = content_range(range, self.representation.length());
         head.extend_from_slice(format!("\r\ncontent-range: {range}\r\n\r\n").as_bytes());
         head
