@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::exchange::Exchange;
 use crate::handler::RequestHandler;
 use crate::pattern::{Pattern, PatternError};
+use crate::static_files::{StaticFiles, StaticTarget};
 use crate::target::{AsyncTarget, CallbackTarget, HandlerTarget, Serving, Target};
 use crate::websocket::WebSocketTarget;
 
@@ -136,7 +137,27 @@ impl Route {
         )
     }
 
-    fn new(
+    /// A route to the files of a folder; the pattern has a path argument `path`, such as
+    /// `/static/{path...}`. [`Application::static_files`](crate::Application::static_files) is the
+    /// common case.
+    pub fn static_files(
+        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
+        files: StaticFiles,
+    ) -> Self {
+        Self::new(pattern, StaticTarget::folder(Rc::new(files.into_served())))
+    }
+
+    /// A route to one file of a folder, whatever the pattern: `/favicon.ico`, `/robots.txt`, or the
+    /// one page of an application that makes its own paths.
+    pub fn static_file(
+        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
+        files: StaticFiles,
+        path: &str,
+    ) -> Self {
+        Self::new(pattern, StaticTarget::file(files, path))
+    }
+
+    pub(crate) fn new(
         pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
         target: impl Target + 'static,
     ) -> Self {
