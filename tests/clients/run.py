@@ -22,9 +22,9 @@ import traceback
 from pathlib import Path
 
 import server
+from server import ROOT
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 
 # Each takes well under a second, the browser's a few; what takes this long waits for something that
 # will not come.
