@@ -11,6 +11,7 @@ mod routes;
 mod settings;
 
 use std::error::Error;
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,6 +30,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("{message}\nusage: trials PORT [SETTING VALUE]...");
         std::process::exit(2);
     });
+    tracing_subscriber::fmt()
+        .with_max_level(settings.log)
+        .with_ansi(false)
+        .with_writer(io::stderr)
+        .init();
     let ioloop = IoLoop::new()?;
     let mut terminations = terminations(&ioloop)?;
     let server = HttpServer::with_config(&ioloop, settings.config(), Routes::default());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use squall::http1::Limits;
 use squall::httpserver::Config;
+use tracing_subscriber::filter::LevelFilter;
 
 pub(crate) struct Settings {
     pub(crate) port: u16,
@@ -14,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) grace: Duration,
     /// A Unix socket to listen on as well.
     pub(crate) unix: Option<PathBuf>,
+    /// What is logged to standard error: this level and those above.
+    pub(crate) log: LevelFilter,
     config: Config,
 }
 
@@ -24,6 +27,7 @@ impl Settings {
             port: parse("PORT", &port)?,
             grace: Duration::from_secs(10),
             unix: None,
+            log: LevelFilter::WARN,
             config: Config::default(),
         };
         while let Some(name) = words.next() {
@@ -57,6 +61,10 @@ impl Settings {
             }
             "unix" => {
                 self.unix = Some(value.into());
+                config
+            }
+            "log" => {
+                self.log = parse(name, value)?;
                 config
             }
             _ => return Err(format!("there is no setting {name}")),
