@@ -34,11 +34,14 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         .with_max_level(settings.log)
         .with_ansi(false)
         .with_writer(io::stderr)
+        // About a log that cannot be written it would print, and panic if it cannot.
+        .log_internal_errors(false)
         .init();
     let ioloop = IoLoop::new()?;
     let mut terminations = terminations(&ioloop)?;
     let server = HttpServer::with_config(&ioloop, settings.config(), Routes::default());
     listen(&server, &settings)?;
+    println!("listening");
     let report = ioloop.run_until(async {
         wait_for(&mut terminations).await;
         let hurried = server.clone();

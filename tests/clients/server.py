@@ -69,6 +69,9 @@ def example(
         server = Server(name, port, log, process)
         try:
             wait_until_it_listens(server, process)
+            if name == "trials":
+                # The port may be one that another process has as well.
+                wait_until_it_says(server, "listening")
             yield server
             ended = process.poll()
             assert may_end or ended is None, f"{name} ended with status {ended}"
@@ -158,6 +161,13 @@ def wait_until_it_listens(server, process):
         except ConnectionRefusedError:
             assert time.monotonic() < deadline, f"{server.name} does not listen"
             time.sleep(0.01)
+
+
+def wait_until_it_says(server, words):
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while words not in server.said():
+        assert time.monotonic() < deadline, f"{server.name} does not say {words!r}"
+        time.sleep(0.01)
 
 
 def read_to_end(stream):
