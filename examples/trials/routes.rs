@@ -57,9 +57,10 @@ impl Routes {
     async fn answer(&self, http: &Exchange) -> Result<(), Error> {
         match http.head().path() {
             "/counts" => self.counts(http),
-            // Content comes back piece by piece, or is counted.
+            // Content comes back piece by piece, is counted so, or whole.
             "/echo" => echo(http).await,
             "/sink" => sink(http).await,
+            "/collect" => http.write(http.content().await?.len().to_string()),
             // An answer of so many bytes: flushed piece by piece, or written at once.
             "/big" => stream_bytes(http, number(http, "bytes")).await,
             "/whole" => http.write(vec![b'x'; number(http, "bytes")]),
