@@ -54,17 +54,25 @@ class Server:
 
 @contextlib.contextmanager
 def example(
-    name, *arguments, port=None, before=(), limits=None, sockets=(), may_end=False, may_panic=False
+    name,
+    *arguments,
+    port=None,
+    before=(),
+    limits=None,
+    sockets=(),
+    may_end=False,
+    may_panic=False,
+    folder=None,
 ):
     """An example on a port of its own, which it gets as its first argument.
 
     It is started by the command `before`, if there is one; with the resource limits `limits`
     (numbers of the module `resource`, and values); with listening `sockets`, handed over as
-    systemd does.
+    systemd does. It is looked for in `folder`.
     """
     port = port or free_port()
     with tempfile.TemporaryFile() as log:
-        command = [*before, binaries / name, port, *arguments]
+        command = [*before, (folder or binaries) / name, port, *arguments]
         process = start(command, log, limits=limits, sockets=sockets)
         server = Server(name, port, log, process)
         try:
@@ -82,6 +90,13 @@ def example(
             end(process)
         said = text_of(log)
         assert may_panic or "panicked at" not in said, f"a panic in {name}:\n{said}"
+
+
+def debug_example(name, *arguments, **more):
+    """An example with all of Rust's checks, as `cargo test` has built it too."""
+    folder = ROOT / "target/debug/examples"
+    assert (folder / name).exists(), f"cargo build --example {name} has to come before"
+    return example(name, *arguments, folder=folder, **more)
 
 
 @contextlib.contextmanager
