@@ -23,6 +23,7 @@ pub struct Config {
     pub(crate) server_name: Option<HeaderValue>,
     pub(crate) backlog: i32,
     pub(crate) has_reuse_port: bool,
+    pub(crate) seeing: crate::seeing::Settings,
 }
 
 impl Default for Config {
@@ -36,6 +37,7 @@ impl Default for Config {
             server_name: Some(HeaderValue::from_static("Squall")),
             backlog: 1024,
             has_reuse_port: false,
+            seeing: crate::seeing::Settings::default(),
         }
     }
 }

@@ -65,6 +65,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
             } else {
                 answer(&exchange, &stream, &server).await;
             }
+            server.watch.end(&exchange, &stream, heads.connection());
             match exchange.phase.get() {
                 Phase::Finished { stays: true } => {}
                 Phase::Finished { stays: false } => {
@@ -112,7 +113,9 @@ async fn discard(exchange: &Inner, stream: &mut IoStream, server: &Shared) -> Re
 
 /// Lets the peer read its answers, and other connections have their turn.
 async fn step_aside(stream: &IoStream, server: &Shared) -> Result<(), Error> {
-    deliver(stream, UNSENT_BYTES_MAX, server.config.timeout_write).await?;
+    let delivered = deliver(stream, UNSENT_BYTES_MAX, server.config.timeout_write).await;
+    server.watch.note_delivery(&delivered);
+    delivered?;
     yield_now().await;
     Ok(())
 }
@@ -123,11 +126,12 @@ async fn close(stream: IoStream, server: Rc<Shared>, end: End) {
         refuse(&stream, &server, error);
     }
     let is_quiet = matches!(end, End::Quiet);
-    if is_quiet
-        || deliver(&stream, 0, server.config.timeout_write)
-            .await
-            .is_err()
-    {
+    if is_quiet {
+        return;
+    }
+    let delivered = deliver(&stream, 0, server.config.timeout_write).await;
+    server.watch.note_delivery(&delivered);
+    if delivered.is_err() {
         return;
     }
     if !matches!(end, End::Said) {

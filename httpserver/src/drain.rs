@@ -14,6 +14,7 @@ use slab::Slab;
 use squall_ioloop::Handle;
 use squall_iostream::StreamHandle;
 
+use crate::seeing::Doing;
 use crate::server::Shared;
 
 /// How a server's connections ended when it stopped.
@@ -163,10 +164,12 @@ impl DrainReport {
 
 impl Shared {
     pub(crate) fn register(self: &Rc<Self>, stream: StreamHandle) -> Guest {
-        self.admit(Entry::Connection {
+        let mut guest = self.admit(Entry::Connection {
             stream,
             is_idle: false,
-        })
+        });
+        guest.doing = self.watch.open(guest.key);
+        guest
     }
 
     /// For what is to be finished and wants no notice.
@@ -186,6 +189,7 @@ impl Shared {
             server: self.clone(),
             key: u32::try_from(key).expect("fewer than 2^32 guests"),
             is_idle: false,
+            doing: Doing::default(),
         }
     }
 }
@@ -195,6 +199,7 @@ pub(crate) struct Guest {
     server: Rc<Shared>,
     key: u32,
     is_idle: bool,
+    doing: Doing,
 }
 
 impl Guest {
@@ -206,9 +211,20 @@ impl Guest {
         self.is_idle
     }
 
+    /// Its number, which no other guest has at the same time.
+    pub(crate) fn key(&self) -> u32 {
+        self.key
+    }
+
+    /// For the counts.
+    pub(crate) fn turn(&mut self, to: Doing) {
+        self.server.watch.turn(&mut self.doing, to);
+    }
+
     /// Idle connections are closed at once when the server stops.
     pub(crate) fn set_idle(&mut self, now: bool) {
         self.is_idle = now;
+        self.turn(if now { Doing::Idle } else { Doing::Busy });
         let mut entries = self.server.guests.entries.borrow_mut();
         if let Some(Entry::Connection { is_idle, .. }) = entries.get_mut(self.key as usize) {
             *is_idle = now;
@@ -218,6 +234,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
+        self.server.watch.close(self.doing);
         self.server.guests.leave(self.key as usize);
     }
 }

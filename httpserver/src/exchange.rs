@@ -201,7 +201,9 @@ impl Exchange {
         self.send_content()?;
         let (stream, timeout) =
             self.with_link(|link| (link.stream.clone(), link.server.config.timeout_write));
-        Ok(deliver(&stream, UNSENT_BYTES_MAX, timeout).await?)
+        let delivered = deliver(&stream, UNSENT_BYTES_MAX, timeout).await;
+        self.with_link(|link| link.server.watch.note_delivery(&delivered));
+        Ok(delivered?)
     }
 
     /// Completes the answer. Before the head has left, the length is known and said; else the last
@@ -302,6 +304,10 @@ impl Exchange {
     }
 
     // ---- for the other files
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
 
     pub(crate) fn incoming(&self) -> &Incoming {
         &self.inner.incoming

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::answer::deliver;
 use crate::connection::End;
 use crate::drain::Guest;
+use crate::seeing::Doing;
 use crate::state::Inner;
 
 /// The heads of one connection.
@@ -43,6 +44,11 @@ impl Heads {
             is_used: false,
             in_one_go: 0,
         }
+    }
+
+    /// The connection's number among the guests.
+    pub(crate) fn connection(&self) -> u32 {
+        self.guest.key()
     }
 
     pub(crate) fn in_one_go(&self) -> u32 {
@@ -80,6 +86,7 @@ impl Heads {
         if stream.unsent_len() > 0 {
             let timeout = self.guest.server().config.timeout_write;
             let delivered = Box::pin(deliver(stream, 0, timeout)).await;
+            self.guest.server().watch.note_delivery(&delivered);
             delivered.map_err(|_| End::Quiet)?;
         }
         let handle = stream.handle();
@@ -95,15 +102,17 @@ impl Heads {
             .await;
         stream.set_deadline(None);
         self.is_used = true;
+        self.guest.turn(Doing::Busy);
         found.map_err(|error| self.end_after(error, stream))
     }
 
     fn begin_to_wait(&mut self, stream: &StreamHandle) -> Result<(), End> {
-        let server = self.guest.server();
         if self.partial.is_some() {
-            stream.set_deadline(Some(server.config.timeout_header));
+            self.guest.turn(Doing::Reading);
+            stream.set_deadline(Some(self.guest.server().config.timeout_header));
             return Ok(());
         }
+        let server = self.guest.server();
         if server.guests.is_draining() {
             return Err(End::Said);
         }
@@ -120,6 +129,7 @@ impl Heads {
     fn stop_idling(&mut self, stream: &StreamHandle) {
         self.guest.set_idle(false);
         if self.partial.is_some() {
+            self.guest.turn(Doing::Reading);
             stream.set_deadline(Some(self.guest.server().config.timeout_header));
         }
     }
@@ -127,7 +137,10 @@ impl Heads {
     fn end_after(&self, error: Error, stream: &mut IoStream) -> End {
         match error {
             Error::Closed(_) => End::Quiet,
-            Error::TimedOut if self.partial.is_none() || is_empty_line(stream) => End::Quiet,
+            Error::TimedOut if self.partial.is_none() || is_empty_line(stream) => {
+                self.guest.server().watch.reject(&error, "timeout_idle");
+                End::Quiet
+            }
             error => End::Refused(error),
         }
     }

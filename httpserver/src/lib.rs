@@ -12,6 +12,8 @@
 //!       |           (content.rs: what it asks; response.rs, answer.rs: what it answers)
 //!       v
 //!   service.rs      your code, or `web`
+//!
+//!   seeing.rs       what all of them tell: access log, request ids, spans, counts
 //! ```
 //!
 //! ```
@@ -48,6 +50,7 @@ mod heads;
 mod pool;
 mod refusal;
 mod response;
+mod seeing;
 mod server;
 mod service;
 mod serving;
@@ -58,5 +61,9 @@ pub use drain::{DrainGuard, DrainReport};
 pub use error::Error;
 pub use exchange::Exchange;
 pub use response::Chunk;
+pub use seeing::{
+    AccessLog, ConnectionMetrics, Histogram, LogFormat, LogWriter, OPENMETRICS_TYPE, RequestId,
+    RequestIds, RequestMetrics, RequestRecord, ServerMetrics,
+};
 pub use server::HttpServer;
 pub use service::{Service, ServiceFuture};

@@ -14,6 +14,7 @@ use crate::connection;
 use crate::date::Preamble;
 use crate::drain::{DrainReport, Guests};
 use crate::pool::Pool;
+use crate::seeing::Watch;
 use crate::{Config, Service};
 
 /// An HTTP/1.1 server on one loop: Tornado's `HTTPServer`.
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) preamble: Preamble,
     pub(crate) pool: Rc<Pool>,
     pub(crate) guests: Guests,
+    pub(crate) watch: Watch,
     listeners: RefCell<Vec<Listening>>,
 }
 
@@ -61,6 +63,7 @@ impl HttpServer {
         let shared = Shared {
             ioloop: ioloop.clone(),
             preamble: Preamble::new(config.server_name.clone()),
+            watch: Watch::new(ioloop, &config.seeing),
             config,
             service: Box::new(service),
             pool: Pool::of(ioloop),
@@ -106,7 +109,6 @@ impl HttpServer {
             .spawn_detached(connection::serve(stream, self.shared.clone()));
     }
 
-    #[cfg(test)]
     pub(crate) fn shared(&self) -> &Rc<Shared> {
         &self.shared
     }
@@ -128,6 +130,7 @@ impl HttpServer {
         if with_timeout(deadline, guests.left()).await.is_err() {
             guests.cut();
         }
+        self.shared.watch.flush().await;
         guests.report()
     }
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use squall_iostream::StreamHandle;
 
 use crate::Exchange;
+use crate::seeing::Plain;
 use crate::server::Shared;
 use crate::service::ServiceFuture;
 use crate::state::Inner;
@@ -16,6 +17,7 @@ use crate::state::Inner;
 /// Runs the service until the answer is finished, or given up.
 pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
     let handle = Exchange::begin(exchange, writer, server);
+    server.watch.begin(exchange, writer.ioloop());
     let mut service = guard(exchange, || server.service.serve(handle));
     let mut gone = None;
     poll_fn(|cx| {
@@ -67,6 +69,7 @@ fn poll_answer(
     }
     // The answer takes its time: those before it must not wait for it.
     writer.flush();
+    exchange.seen.wait(writer.ioloop());
     exchange.wait(cx.waker());
     Poll::Pending
 }
@@ -114,7 +117,7 @@ fn go_on(
 /// Runs code of the service. A panic costs this request: a 500 if nothing has left, else the
 /// connection.
 fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
-    match catch_unwind(AssertUnwindSafe(f)) {
+    match catch_unwind(AssertUnwindSafe(|| exchange.seen.within(f))) {
         Ok(value) => Some(value),
         Err(payload) => {
             let message = payload
@@ -126,7 +129,7 @@ fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
             tracing::error!(
                 target: "squall::httpserver",
                 method = %exchange.head.method(),
-                target = exchange.head.target(),
+                target = %Plain(exchange.head.target()),
                 "a service has panicked: {message:?}"
             );
             Exchange::resume(exchange).fail();

@@ -15,6 +15,7 @@ use squall_iostream::{IoStream, StreamHandle};
 use crate::answer::Phase;
 use crate::content::Incoming;
 use crate::response::Response;
+use crate::seeing::Seen;
 use crate::server::Shared;
 
 /// The state behind the handle. Pooled: while nobody holds it, it keeps its memory.
@@ -31,6 +32,7 @@ pub(crate) struct Inner {
     pub(crate) upgrade: Cell<Option<Upgrade>>,
     pub(crate) slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) address: OnceCell<Option<SocketAddr>>,
+    pub(crate) seen: Seen,
 }
 
 type Upgrade = Box<dyn FnOnce(IoStream)>;
@@ -54,6 +56,7 @@ impl Inner {
         self.closers.take();
         self.upgrade.set(None);
         self.address.take();
+        self.seen.reset();
     }
 
     /// Forgets the head, which the next decoding would do as well, before a wait in the pool.

@@ -1,0 +1,215 @@
+//! The lines of an access log: Tornado's, NCSA's combined ones, and JSON. They are put together
+//! from slices, without the machinery of `fmt`, and allocate nothing once the buffer has grown.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use squall_http1::{RequestHead, Version};
+use tracing::Level;
+
+use super::log_text::{FIELD_MAX, TARGET_MAX, push_escaped, push_json};
+use super::record::RequestRecord;
+
+/// `[I 261124 18:08:16] 200 GET /path (127.0.0.1) 1.23ms`
+pub(super) fn push_tornado(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
+    out.extend_from_slice(match record.level() {
+        Level::INFO => b"[I ",
+        Level::WARN => b"[W ",
+        _ => b"[E ",
+    });
+    record.with_second(|second| out.extend_from_slice(&second.tornado));
+    out.extend_from_slice(b"] ");
+    push_tornado_message(out, record);
+    out.push(b'\n');
+}
+
+/// `200 GET /path (127.0.0.1) 1.23ms`, as `Application.log_request` says it.
+pub(super) fn push_tornado_message(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
+    push_status(out, record.status());
+    out.push(b' ');
+    match record.head() {
+        Some(head) => {
+            push_method(out, head.method());
+            out.push(b' ');
+            push_escaped(out, head.target().as_bytes(), TARGET_MAX);
+        }
+        None => out.extend_from_slice(b"- -"),
+    }
+    out.extend_from_slice(b" (");
+    out.extend_from_slice(record.peer.as_bytes());
+    out.extend_from_slice(b") ");
+    push_millis(out, record.latency());
+    out.extend_from_slice(b"ms");
+}
+
+/// `127.0.0.1 - - [24/Nov/2026:18:08:16 +0000] "GET / HTTP/1.1" 200 13 "-" "curl/8.5.0"`
+pub(super) fn push_combined(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
+    out.extend_from_slice(record.peer.as_bytes());
+    out.extend_from_slice(b" - - [");
+    record.with_second(|second| out.extend_from_slice(&second.ncsa));
+    out.extend_from_slice(b"] \"");
+    match record.head() {
+        Some(head) => push_request_line(out, head),
+        None => out.push(b'-'),
+    }
+    out.extend_from_slice(b"\" ");
+    push_status(out, record.status());
+    out.push(b' ');
+    match record.content_bytes_sent() {
+        // `%b` of Apache, and of the first server that wrote such lines.
+        0 => out.push(b'-'),
+        bytes => push_number(out, bytes),
+    }
+    out.extend_from_slice(b" \"");
+    push_field(out, record.field("referer"));
+    out.extend_from_slice(b"\" \"");
+    push_field(out, record.field("user-agent"));
+    out.extend_from_slice(b"\"\n");
+}
+
+fn push_request_line(out: &mut Vec<u8>, head: &RequestHead) {
+    push_method(out, head.method());
+    out.push(b' ');
+    push_escaped(out, head.target().as_bytes(), TARGET_MAX);
+    out.extend_from_slice(match head.version() {
+        Version::Http11 => b" HTTP/1.1",
+        Version::Http10 => b" HTTP/1.0",
+    });
+}
+
+/// A method is a token, so that nothing in it has to be escaped.
+fn push_method(out: &mut Vec<u8>, method: &Method) {
+    let name = method.as_str().as_bytes();
+    out.extend_from_slice(&name[..name.len().min(FIELD_MAX)]);
+}
+
+fn push_field(out: &mut Vec<u8>, value: Option<&[u8]>) {
+    match value {
+        Some(value) if !value.is_empty() => push_escaped(out, value, FIELD_MAX),
+        _ => out.push(b'-'),
+    }
+}
+
+/// One object a line, the same members in each, but for those that are not known:
+/// `{"time":"2026-11-24T18:08:16.123Z","level":"info","remote":"127.0.0.1","method":"GET",…}`
+pub(super) fn push_json_line(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
+    out.extend_from_slice(b"{\"time\":\"");
+    record.with_second(|second| out.extend_from_slice(&second.rfc3339));
+    out.push(b'.');
+    push_padded(out, record.arrived_since_epoch().subsec_millis(), 3);
+    out.extend_from_slice(b"Z\",\"level\":\"");
+    out.extend_from_slice(match record.level() {
+        Level::INFO => b"info",
+        Level::WARN => b"warning",
+        _ => b"error",
+    });
+    push_text_member(out, "remote", record.peer.as_bytes());
+    if let Some(head) = record.head() {
+        push_text_member(out, "method", head.method().as_str().as_bytes());
+        out.extend_from_slice(b"\",\"target\":\"");
+        push_json(out, head.target().as_bytes(), TARGET_MAX);
+        out.extend_from_slice(match head.version() {
+            Version::Http11 => b"\",\"version\":\"1.1",
+            Version::Http10 => b"\",\"version\":\"1.0",
+        });
+        for (member, field) in [("referer", "referer"), ("user_agent", "user-agent")] {
+            if let Some(value) = head.field(field) {
+                push_text_member(out, member, value);
+            }
+        }
+    }
+    push_text_member(out, "id", record.request_id().as_bytes());
+    out.push(b'"');
+    push_numbers(out, record);
+    if let Some(error) = record.refusal() {
+        out.extend_from_slice(b",\"refusal\":\"");
+        push_json(out, error.to_string().as_bytes(), FIELD_MAX);
+        out.push(b'"');
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+/// Closes the member before, whose value is text too, and leaves its own open.
+fn push_text_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(b"\",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":\"");
+    push_json(out, value, FIELD_MAX);
+}
+
+fn push_numbers(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
+    let micros = u64::try_from(record.latency().as_micros()).unwrap_or(u64::MAX);
+    for (name, number) in [
+        (&b",\"status\":"[..], u64::from(record.status().as_u16())),
+        (b",\"received\":", record.bytes_received()),
+        (b",\"sent\":", record.bytes_sent()),
+        (b",\"latency_us\":", micros),
+    ] {
+        out.extend_from_slice(name);
+        push_number(out, number);
+    }
+    if !record.is_complete() {
+        out.extend_from_slice(b",\"complete\":false");
+    }
+    if let Some(worker) = record.worker() {
+        out.extend_from_slice(b",\"worker\":");
+        push_number(out, u64::from(worker));
+    }
+}
+
+fn push_status(out: &mut Vec<u8>, status: StatusCode) {
+    out.extend_from_slice(status.as_str().as_bytes());
+}
+
+fn push_number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// A number below `10^digits`, with leading zeros.
+fn push_padded(out: &mut Vec<u8>, number: u32, digits: u32) {
+    for place in (0..digits).rev() {
+        out.push(b'0' + (number / 10_u32.pow(place) % 10) as u8);
+    }
+}
+
+/// Milliseconds with two decimals, rounded.
+fn push_millis(out: &mut Vec<u8>, latency: Duration) {
+    let hundredths = (latency.as_nanos() + 5_000) / 10_000;
+    let hundredths = u64::try_from(hundredths).unwrap_or(u64::MAX);
+    push_number(out, hundredths / 100);
+    out.push(b'.');
+    push_padded(out, (hundredths % 100) as u32, 2);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_have_two_decimals_and_are_rounded() {
+        let check = |nanos, expected: &str| {
+            let mut out = Vec::new();
+            push_millis(&mut out, Duration::from_nanos(nanos));
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        };
+        check(0, "0.00");
+        check(4_999, "0.00");
+        check(5_000, "0.01");
+        check(1_234_567, "1.23");
+        check(1_235_000, "1.24");
+        check(10_000_000, "10.00");
+        check(75_000_000_000, "75000.00");
+    }
+
+    #[test]
+    fn numbers_are_padded() {
+        let check = |number, expected: &str| {
+            let mut out = Vec::new();
+            push_padded(&mut out, number, 3);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        };
+        check(0, "000");
+        check(7, "007");
+        check(999, "999");
+    }
+}
