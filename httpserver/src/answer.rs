@@ -56,7 +56,7 @@ pub(crate) enum Outgoing {
 impl Exchange {
     /// The common case: head and content in one go.
     pub(crate) fn send_whole(&self) -> Result<(), Error> {
-        self.echo_request_id();
+        self.with_link(|link| self.echo_request_id(link));
         let mut response = self.response().borrow_mut();
         let written = response.content.len() as u64;
         let declared = response.declared_length()?;
@@ -171,7 +171,7 @@ impl Exchange {
 
     /// Sends the head, and says what was decided in it.
     pub(crate) fn send_head(&self, framing: AnswerFraming) -> Result<(Outgoing, bool), Error> {
-        self.echo_request_id();
+        self.with_link(|link| self.echo_request_id(link));
         let response = self.response().borrow();
         let stays = self.stays(&response, &framing);
         self.with_link(|link| {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use squall_http1::Limits;
 
+use crate::seeing::Settings;
+
 /// Settings of an [`HttpServer`](crate::HttpServer). The defaults are safe on the open Internet.
 ///
 /// ```
@@ -23,7 +25,7 @@ pub struct Config {
     pub(crate) server_name: Option<HeaderValue>,
     pub(crate) backlog: i32,
     pub(crate) has_reuse_port: bool,
-    pub(crate) seeing: crate::seeing::Settings,
+    pub(crate) seeing: Settings,
 }
 
 impl Default for Config {
@@ -37,7 +39,7 @@ impl Default for Config {
             server_name: Some(HeaderValue::from_static("Squall")),
             backlog: 1024,
             has_reuse_port: false,
-            seeing: crate::seeing::Settings::default(),
+            seeing: Settings::default(),
         }
     }
 }

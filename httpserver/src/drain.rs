@@ -217,14 +217,19 @@ impl Guest {
     }
 
     /// For the counts.
-    pub(crate) fn turn(&mut self, to: Doing) {
-        self.server.watch.turn(&mut self.doing, to);
+    pub(crate) fn set_reading(&mut self, now: bool) {
+        let to = if now { Doing::Reading } else { Doing::Busy };
+        if self.doing != to {
+            self.server.watch.read(&mut self.doing, to);
+        }
     }
 
     /// Idle connections are closed at once when the server stops.
     pub(crate) fn set_idle(&mut self, now: bool) {
+        if self.is_idle != now {
+            self.server.watch.idle(now);
+        }
         self.is_idle = now;
-        self.turn(if now { Doing::Idle } else { Doing::Busy });
         let mut entries = self.server.guests.entries.borrow_mut();
         if let Some(Entry::Connection { is_idle, .. }) = entries.get_mut(self.key as usize) {
             *is_idle = now;
@@ -234,7 +239,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.server.watch.close(self.doing);
+        self.server.watch.close(self.doing, self.is_idle);
         self.server.guests.leave(self.key as usize);
     }
 }

@@ -17,7 +17,6 @@ use crate::Error;
 use crate::answer::deliver;
 use crate::connection::End;
 use crate::drain::Guest;
-use crate::seeing::Doing;
 use crate::state::Inner;
 
 /// The heads of one connection.
@@ -102,13 +101,13 @@ impl Heads {
             .await;
         stream.set_deadline(None);
         self.is_used = true;
-        self.guest.turn(Doing::Busy);
+        self.guest.set_reading(false);
         found.map_err(|error| self.end_after(error, stream))
     }
 
     fn begin_to_wait(&mut self, stream: &StreamHandle) -> Result<(), End> {
         if self.partial.is_some() {
-            self.guest.turn(Doing::Reading);
+            self.guest.set_reading(true);
             stream.set_deadline(Some(self.guest.server().config.timeout_header));
             return Ok(());
         }
@@ -129,7 +128,7 @@ impl Heads {
     fn stop_idling(&mut self, stream: &StreamHandle) {
         self.guest.set_idle(false);
         if self.partial.is_some() {
-            self.guest.turn(Doing::Reading);
+            self.guest.set_reading(true);
             stream.set_deadline(Some(self.guest.server().config.timeout_header));
         }
     }

@@ -126,12 +126,14 @@ fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
                 .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
                 .unwrap_or("a panic without text");
             // Quoted: it may be made of what the peer has sent.
-            tracing::error!(
-                target: "squall::httpserver",
-                method = %exchange.head.method(),
-                target = %Plain(exchange.head.target()),
-                "a service has panicked: {message:?}"
-            );
+            exchange.seen.within(|| {
+                tracing::error!(
+                    target: "squall::httpserver",
+                    method = %exchange.head.method(),
+                    target = %Plain(exchange.head.target()),
+                    "a service has panicked: {message:?}"
+                );
+            });
             Exchange::resume(exchange).fail();
             None
         }

@@ -13,7 +13,9 @@ use squall_httpserver::{
     AccessLog, Config, Exchange, LogFormat, LogWriter, RequestIds, RequestRecord,
 };
 use squall_ioloop::sleep;
+use squall_iostream::Address;
 use support::lines::Lines;
+use support::script::{self, Seen};
 use support::{Crlf, World, logs};
 
 /// `/status/404` answers with that, `/slow` after 1.5 s, `/part` streams and gives up; others say
@@ -273,6 +275,67 @@ fn an_answer_that_reaches_nobody_has_a_line_too() {
     assert!(line.contains(",\"sent\":0,"), "{line}");
     assert!(line.contains(",\"complete\":false"), "{line}");
     assert_eq!(world.server.metrics().requests.incomplete, 1);
+}
+
+/// A connection from this address that asks once, and stays if it is to.
+fn ask_from(world: &World, ip: [u8; 4], stays: bool) -> Rc<Seen> {
+    let end = if stays { "\n" } else { "connection: close\n\n" };
+    let input = format!("GET / HTTP/1.1\nhost: a\n{end}").crlf();
+    let address = Address::Inet((ip, 50_000).into());
+    let (stream, seen) = script::stream_from(&world.ioloop, input.as_bytes(), Some(address));
+    world.server.serve_stream(stream);
+    world.run(sleep(Duration::ZERO));
+    seen
+}
+
+/// The peers in lines of Tornado's format.
+fn peers(text: &str) -> Vec<String> {
+    let peer = |line: &str| {
+        let (_, rest) = line.split_once(" (").unwrap();
+        rest.split_once(')').unwrap().0.to_owned()
+    };
+    text.lines().map(peer).collect()
+}
+
+#[test]
+fn each_peer_has_its_own_address_however_many_there_are() {
+    let lines = Lines::default();
+    let world = world(AccessLog::new(
+        LogFormat::Tornado,
+        LogWriter::new(lines.clone()),
+    ));
+    let ip = |number: usize| [10, 0, (number / 256) as u8, (number % 256) as u8];
+    let mut expected = Vec::new();
+    // More than are remembered, all of them open.
+    for number in 0..1200 {
+        ask_from(&world, ip(number), true);
+        expected.push(std::net::IpAddr::from(ip(number)).to_string());
+    }
+    // Those that go leave their places to others.
+    for number in 2000..2010 {
+        ask_from(&world, ip(number), false);
+        world.settle();
+        expected.push(std::net::IpAddr::from(ip(number)).to_string());
+    }
+    world.run(world.server.stop(Duration::ZERO));
+    assert_eq!(peers(&lines.text()), expected);
+}
+
+#[test]
+fn an_address_is_asked_for_once_in_many_requests() {
+    let lines = Lines::default();
+    let world = world(AccessLog::new(
+        LogFormat::Tornado,
+        LogWriter::new(lines.clone()),
+    ));
+    let input = "GET / HTTP/1.1\nhost: a\n\n".crlf().repeat(50);
+    let address = Address::Inet("[2001:db8::7]:443".parse().unwrap());
+    let (stream, seen) = script::stream_from(&world.ioloop, input.as_bytes(), Some(address));
+    world.server.serve_stream(stream);
+    world.settle();
+    world.run(world.server.stop(Duration::ZERO));
+    assert_eq!(peers(&lines.text()), vec!["2001:db8::7"; 50]);
+    assert_eq!(seen.address_asked.get(), 1);
 }
 
 #[test]

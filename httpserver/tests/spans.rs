@@ -169,4 +169,5 @@ fn a_panic_leaves_its_span() {
     let input = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     let seen = watch(input, |_: Exchange| async move { panic!("a bug") });
     assert!(seen.spans[0].ends_with("status=500 "), "{:?}", seen.spans);
+    assert!(matches!(&seen.events[..], [(1, line)] if line.contains("has panicked")));
 }

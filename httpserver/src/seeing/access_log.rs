@@ -159,6 +159,11 @@ impl Log {
         }
     }
 
+    pub(super) fn has_filter(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    #[inline]
     pub(super) fn add(&self, record: &RequestRecord<'_>) {
         if self.filter.as_ref().is_some_and(|filter| !filter(record)) {
             return;

@@ -14,10 +14,8 @@ pub(crate) enum Doing {
     /// It is no connection: what outlives its exchange.
     #[default]
     Other,
-    /// A connection in a request, or sending.
+    /// A connection that is not reading a head: idle, in a request, or sending.
     Busy,
-    /// A connection between requests.
-    Idle,
     /// A connection whose request's head has begun and is not whole.
     Reading,
 }
@@ -52,24 +50,6 @@ pub(super) fn subtract(cell: &Cell<u64>, count: u64) {
 }
 
 impl Counters {
-    #[inline]
-    pub(super) fn enter(&self, doing: Doing) {
-        match doing {
-            Doing::Idle => add(&self.idle, 1),
-            Doing::Reading => add(&self.reading, 1),
-            Doing::Busy | Doing::Other => {}
-        }
-    }
-
-    #[inline]
-    pub(super) fn leave(&self, doing: Doing) {
-        match doing {
-            Doing::Idle => subtract(&self.idle, 1),
-            Doing::Reading => subtract(&self.reading, 1),
-            Doing::Busy | Doing::Other => {}
-        }
-    }
-
     #[inline]
     pub(super) fn note_status(&self, status: StatusCode) {
         // Without a division: five comparisons of which the first mostly holds.

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use squall_http1::{RequestHead, Version};
 use tracing::Level;
 
-use super::log_text::{FIELD_MAX, TARGET_MAX, push_escaped, push_json};
+use super::log_text::{FIELD_MAX, TARGET_MAX, plain_len, push_escaped, push_json};
 use super::record::RequestRecord;
 
 /// `[I 261124 18:08:16] 200 GET /path (127.0.0.1) 1.23ms`
@@ -25,7 +25,7 @@ pub(super) fn push_tornado(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
 
 /// `200 GET /path (127.0.0.1) 1.23ms`, as `Application.log_request` says it.
 pub(super) fn push_tornado_message(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
-    push_status(out, record.status());
+    out.extend_from_slice(&digits_of(record.status()));
     out.push(b' ');
     match record.head() {
         Some(head) => {
@@ -36,7 +36,7 @@ pub(super) fn push_tornado_message(out: &mut Vec<u8>, record: &RequestRecord<'_>
         None => out.extend_from_slice(b"- -"),
     }
     out.extend_from_slice(b" (");
-    out.extend_from_slice(record.peer.as_bytes());
+    record.peer.append_to(out);
     out.extend_from_slice(b") ");
     push_millis(out, record.latency());
     out.extend_from_slice(b"ms");
@@ -44,30 +44,47 @@ pub(super) fn push_tornado_message(out: &mut Vec<u8>, record: &RequestRecord<'_>
 
 /// `127.0.0.1 - - [24/Nov/2026:18:08:16 +0000] "GET / HTTP/1.1" 200 13 "-" "curl/8.5.0"`
 pub(super) fn push_combined(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
-    out.extend_from_slice(record.peer.as_bytes());
-    out.extend_from_slice(b" - - [");
+    record.peer.append_to(out);
     record.with_second(|second| out.extend_from_slice(&second.ncsa));
-    out.extend_from_slice(b"] \"");
     match record.head() {
         Some(head) => push_request_line(out, head),
         None => out.push(b'-'),
     }
-    out.extend_from_slice(b"\" ");
-    push_status(out, record.status());
-    out.push(b' ');
+    let [hundreds, tens, ones] = digits_of(record.status());
+    out.extend_from_slice(&[b'"', b' ', hundreds, tens, ones, b' ']);
     match record.content_bytes_sent() {
         // `%b` of Apache, and of the first server that wrote such lines.
         0 => out.push(b'-'),
         bytes => push_number(out, bytes),
     }
-    out.extend_from_slice(b" \"");
-    push_field(out, record.field("referer"));
-    out.extend_from_slice(b"\" \"");
-    push_field(out, record.field("user-agent"));
-    out.extend_from_slice(b"\"\n");
+    match (record.field("referer"), record.field("user-agent")) {
+        (None, None) => out.extend_from_slice(b" \"-\" \"-\"\n"),
+        (referer, user_agent) => {
+            out.extend_from_slice(b" \"");
+            push_field(out, referer);
+            out.extend_from_slice(b"\" \"");
+            push_field(out, user_agent);
+            out.extend_from_slice(b"\"\n");
+        }
+    }
 }
 
+/// The first line of the head as it was sent, which is where its first octet is that cannot stand
+/// for itself. A longer one, or one with a quote in it, is put together of its parts.
+#[inline]
 fn push_request_line(out: &mut Vec<u8>, head: &RequestHead) {
+    let line = head.as_bytes();
+    let line = &line[..line.len().min(TARGET_MAX)];
+    let len = plain_len(line);
+    if line.get(len) == Some(&b'\r') {
+        out.extend_from_slice(&line[..len]);
+    } else {
+        push_parts_of_line(out, head);
+    }
+}
+
+#[cold]
+fn push_parts_of_line(out: &mut Vec<u8>, head: &RequestHead) {
     push_method(out, head.method());
     out.push(b' ');
     push_escaped(out, head.target().as_bytes(), TARGET_MAX);
@@ -157,8 +174,11 @@ fn push_numbers(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
     }
 }
 
-fn push_status(out: &mut Vec<u8>, status: StatusCode) {
-    out.extend_from_slice(status.as_str().as_bytes());
+/// A status has three digits.
+#[inline]
+fn digits_of(status: StatusCode) -> [u8; 3] {
+    let code = status.as_u16();
+    [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8)
 }
 
 fn push_number(out: &mut Vec<u8>, number: u64) {

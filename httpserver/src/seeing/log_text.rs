@@ -59,20 +59,14 @@ fn push(
     escape: impl Fn(&mut Vec<u8>, &[u8]) -> usize,
 ) {
     let kept = &text[..text.len().min(bytes_max)];
-    if is_plain(kept) {
-        out.extend_from_slice(kept);
-    } else {
-        let mut rest = kept;
-        while !rest.is_empty() {
-            let plain = rest.iter().position(|byte| is_odd(*byte));
-            let (run, odd) = rest.split_at(plain.unwrap_or(rest.len()));
-            out.extend_from_slice(run);
-            rest = if odd.is_empty() {
-                odd
-            } else {
-                &odd[escape(out, odd)..]
-            };
+    let mut rest = kept;
+    loop {
+        let (run, odd) = rest.split_at(plain_len(rest));
+        out.extend_from_slice(run);
+        if odd.is_empty() {
+            break;
         }
+        rest = &odd[escape(out, odd)..];
     }
     if kept.len() < text.len() {
         out.extend_from_slice(b"...");
@@ -85,24 +79,40 @@ fn is_odd(byte: u8) -> bool {
     byte.wrapping_sub(0x20) >= 0x5f || byte == b'"' || byte == b'\\'
 }
 
-/// Whether all octets can stand for themselves.
+/// How many octets at the beginning can stand for themselves.
 #[inline]
-fn is_plain(text: &[u8]) -> bool {
-    const LANES: usize = 16;
+pub(super) fn plain_len(text: &[u8]) -> usize {
+    let mut len = 0;
     // A fold that ends nowhere early is one that the compiler does in all lanes at once.
-    let all_plain =
-        |lanes: &[u8; LANES]| !lanes.iter().fold(false, |odd, byte| odd | is_odd(*byte));
-    let (Some(last), mut rest) = (text.last_chunk::<LANES>(), text) else {
-        return !text.iter().any(|byte| is_odd(*byte));
-    };
-    while let Some((lanes, behind)) = rest.split_first_chunk::<LANES>() {
-        if !all_plain(lanes) {
-            return false;
+    while let Some(lanes) = text[len..].first_chunk::<16>() {
+        if lanes.iter().fold(false, |odd, byte| odd | is_odd(*byte)) {
+            break;
         }
-        rest = behind;
+        len += 16;
     }
-    // What is left is fewer than that: the last lanes overlap with those before.
-    all_plain(last)
+    while let Some(lanes) = text[len..].first_chunk::<8>() {
+        let odd = odd_lanes(u64::from_le_bytes(*lanes));
+        if odd != 0 {
+            return len + (odd.trailing_zeros() / 8) as usize;
+        }
+        len += 8;
+    }
+    let odd = text[len..].iter().position(|byte| is_odd(*byte));
+    odd.map_or(text.len(), |at| len + at)
+}
+
+/// The high bit of each octet that is odd, and perhaps of others above the first of them, into
+/// which a subtraction has borrowed.
+#[inline]
+fn odd_lanes(text: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let is_zero = |lanes: u64| lanes.wrapping_sub(ONES) & !lanes;
+    let below = text.wrapping_sub(ONES * 0x20) & !text;
+    let above = text.wrapping_add(ONES) | text;
+    let quote = is_zero(text ^ (ONES * u64::from(b'"')));
+    let backslash = is_zero(text ^ (ONES * u64::from(b'\\')));
+    (below | above | quote | backslash) & HIGH
 }
 
 fn hex(digit: u8) -> u8 {
@@ -225,19 +235,21 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_octet_is_found_wherever_it_stands() {
-        for len in 0..70 {
-            for at in 0..len {
-                let mut text = vec![b'a'; len];
-                assert!(is_plain(&text));
-                for odd in [b'"', b'\\', 0x1f, 0x7f, 0x80, 0xff] {
-                    text[at] = odd;
-                    assert!(!is_plain(&text), "{odd:#x} at {at} of {len}");
+    fn an_odd_octet_is_found_wherever_it_stands_and_whatever_follows() {
+        let odd: Vec<u8> = (0..=255).filter(|byte| is_odd(*byte)).collect();
+        assert_eq!(odd.len(), 256 - (0x7f - 0x20) + 2);
+        for len in 0..50 {
+            for filling in [b' ', b'a', b'~', b'!', b'#', b'[', b']'] {
+                let mut text = vec![filling; len];
+                assert_eq!(plain_len(&text), len);
+                for at in (0..len).rev() {
+                    for odd in &odd {
+                        text[at] = *odd;
+                        assert_eq!(plain_len(&text), at, "{odd:#x} of {len}");
+                    }
                 }
             }
         }
-        let odd: Vec<u8> = (0..=255).filter(|byte| is_odd(*byte)).collect();
-        assert_eq!(odd.len(), 256 - (0x7f - 0x20) + 2);
     }
 
     #[test]

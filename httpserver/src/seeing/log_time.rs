@@ -6,8 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use squall_ioloop::Handle;
 
-/// `24/Nov/2026:18:08:16 +0000`, as in the logs of NCSA's server, and Apache's, and nginx's.
-const NCSA_LEN: usize = 26;
+/// ` - - [24/Nov/2026:18:08:16 +0000] "`, as in the logs of NCSA's server, and Apache's, and
+/// nginx's: between the peer and its request-line, so that a line copies it in one go.
+const NCSA_LEN: usize = 35;
 /// `2026-11-24T18:08:16` (RFC 3339, without fraction and zone).
 const RFC3339_LEN: usize = 19;
 /// `261124 18:08:16`, as Tornado's formatter has it.
@@ -33,7 +34,7 @@ impl Second {
         let number = number_of(month);
         let short = &year[2..];
         Self {
-            ncsa: fixed(&format!("{day}/{month}/{year}:{clock} +0000")),
+            ncsa: fixed(&format!(" - - [{day}/{month}/{year}:{clock} +0000] \"")),
             rfc3339: fixed(&format!("{year}-{number}-{day}T{clock}")),
             tornado: fixed(&format!("{short}{number}{day} {clock}")),
         }
@@ -58,6 +59,8 @@ pub(super) struct LogTime {
     second: Cell<u64>,
     /// The time of day at some turn, since 1970, and that turn's time by the loop's clock.
     known: Cell<(Duration, Option<Instant>)>,
+    /// When the second is over, by the loop's clock.
+    until: Cell<Option<Instant>>,
     /// The turn that was looked at last: time stands still in a turn.
     turn: Cell<u64>,
 }
@@ -68,6 +71,7 @@ impl LogTime {
             text: RefCell::new(Second::new(0)),
             second: Cell::new(0),
             known: Cell::new((Duration::ZERO, None)),
+            until: Cell::new(None),
             turn: Cell::new(u64::MAX),
         }
     }
@@ -107,19 +111,18 @@ impl LogTime {
         }
     }
 
-    /// Asks for the time of day when a second is over by the loop's clock. In between the loop's
-    /// clock tells how it goes on.
+    /// Asks for the time of day when a second is over by the loop's clock, which tells how it goes
+    /// on in between.
     fn refresh(&self, now: Instant) {
-        let (day, turn) = self.known.get();
-        let is_fresh = turn
-            .is_some_and(|turn| now >= turn && (day + (now - turn)).as_secs() == self.second.get());
-        if is_fresh {
+        if self.until.get().is_some_and(|until| now < until) {
             return;
         }
         let day = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         self.known.set((day, Some(now)));
+        let rest = Duration::from_secs(1) - Duration::from_nanos(u64::from(day.subsec_nanos()));
+        self.until.set(Some(now + rest));
         // On a virtual clock, and between two corrections of the real one, it may be the same.
         if self.second.replace(day.as_secs()) != day.as_secs() {
             self.text.replace(Second::new(day.as_secs()));
@@ -143,31 +146,31 @@ mod tests {
     fn a_second_has_three_spellings() {
         check(
             0,
-            "01/Jan/1970:00:00:00 +0000",
+            " - - [01/Jan/1970:00:00:00 +0000] \"",
             "1970-01-01T00:00:00",
             "700101 00:00:00",
         );
         check(
             1_709_210_096,
-            "29/Feb/2024:12:34:56 +0000",
+            " - - [29/Feb/2024:12:34:56 +0000] \"",
             "2024-02-29T12:34:56",
             "240229 12:34:56",
         );
         check(
             1_795_543_696,
-            "24/Nov/2026:18:08:16 +0000",
+            " - - [24/Nov/2026:18:08:16 +0000] \"",
             "2026-11-24T18:08:16",
             "261124 18:08:16",
         );
         check(
             1_767_225_599,
-            "31/Dec/2025:23:59:59 +0000",
+            " - - [31/Dec/2025:23:59:59 +0000] \"",
             "2025-12-31T23:59:59",
             "251231 23:59:59",
         );
         check(
             u64::MAX,
-            "31/Dec/9999:23:59:59 +0000",
+            " - - [31/Dec/9999:23:59:59 +0000] \"",
             "9999-12-31T23:59:59",
             "991231 23:59:59",
         );

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// thread of the loop's executor when it is full, once in an interval if anything is in it, and
 /// when the server stops. While the destination stalls, lines wait up to a bound; behind that they
 /// are dropped and counted. So are lines that a full disk does not take: whatever a log does, no
-/// request waits for it.
+/// request waits for it. A process that is killed takes what waits with it.
 ///
 /// Clones are the same destination, for several workers and for who has it reopened.
 ///

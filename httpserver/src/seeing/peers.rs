@@ -43,6 +43,20 @@ impl PeerText {
         &self.bytes[..usize::from(self.len)]
     }
 
+    /// Appends the text. Most are short, and then nothing has to be called for it.
+    #[inline]
+    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+        const SHORT: usize = 16;
+        let len = usize::from(self.len);
+        if len <= SHORT {
+            let start = out.len();
+            out.extend_from_slice(&self.bytes[..SHORT]);
+            out.truncate(start + len);
+        } else {
+            out.extend_from_slice(&self.bytes[..len]);
+        }
+    }
+
     pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_bytes()).unwrap_or("-")
     }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use squall_ioloop::{Handle, with_timeout};
 use squall_iostream::{StreamError, StreamHandle};
 
@@ -22,7 +22,7 @@ use super::settings::Settings;
 use super::{Seen, span};
 use crate::answer::Phase;
 use crate::server::Shared;
-use crate::state::Inner;
+use crate::state::{Inner, Link};
 use crate::{Error, Exchange, HttpServer, RequestId};
 
 /// How long a server that has stopped waits for the lines of its log.
@@ -39,7 +39,7 @@ pub(crate) struct Watch {
     refusals: Refusals,
     log: Option<Log>,
     function: RefCell<Option<LogFunction>>,
-    /// Whether anybody wants records of requests, and exact times in them.
+    /// Who wants records of requests, and exact times in them.
     reads: Cell<Reads>,
 }
 
@@ -47,6 +47,8 @@ pub(crate) struct Watch {
 struct Reads {
     records: bool,
     exact_time: bool,
+    /// Whether code of the user's is called with them.
+    users: bool,
 }
 
 impl Watch {
@@ -58,6 +60,7 @@ impl Watch {
         let reads = Reads {
             records: log.is_some(),
             exact_time: log.as_ref().is_some_and(|log| log.is_exact),
+            users: log.as_ref().is_some_and(Log::has_filter),
         };
         Self {
             counters: Counters::default(),
@@ -81,22 +84,33 @@ impl Watch {
         Doing::Busy
     }
 
-    /// A connection does something else from now on.
+    /// A connection that was in the midst of requests is between them, or the other way round.
     #[inline]
-    pub(crate) fn turn(&self, doing: &mut Doing, to: Doing) {
-        if *doing != to {
-            self.counters.leave(*doing);
-            self.counters.enter(to);
-            *doing = to;
+    pub(crate) fn idle(&self, now: bool) {
+        let change = if now { 1 } else { u64::MAX };
+        add(&self.counters.idle, change);
+    }
+
+    /// A connection has got a part of a head, or the rest of it.
+    pub(crate) fn read(&self, doing: &mut Doing, to: Doing) {
+        match (*doing, to) {
+            (Doing::Busy, Doing::Reading) => add(&self.counters.reading, 1),
+            (Doing::Reading, Doing::Busy) => subtract(&self.counters.reading, 1),
+            _ => return,
         }
+        *doing = to;
     }
 
     /// A guest leaves.
-    pub(crate) fn close(&self, doing: Doing) {
-        if doing != Doing::Other {
-            self.counters.leave(doing);
-            subtract(&self.counters.open, 1);
+    pub(crate) fn close(&self, mut doing: Doing, is_idle: bool) {
+        if doing == Doing::Other {
+            return;
         }
+        self.read(&mut doing, Doing::Busy);
+        if is_idle {
+            subtract(&self.counters.idle, 1);
+        }
+        subtract(&self.counters.open, 1);
     }
 
     // ---- requests
@@ -239,14 +253,27 @@ impl Watch {
     /// Output that a peer was waited for has left, or not.
     pub(crate) fn note_delivery(&self, delivered: &Result<(), StreamError>) {
         if matches!(delivered, Err(StreamError::TimedOut)) {
-            self.counters.reject("timeout_write");
+            self.count_reject("timeout_write");
         }
+    }
+
+    /// Counts what a peer is refused or cut off for where no error says it.
+    pub(crate) fn count_reject(&self, cause: &'static str) {
+        self.counters.reject(cause);
     }
 
     // ---- who hears of it
 
+    #[inline]
     fn tell(&self, record: &RequestRecord<'_>) {
-        // A filter and a function are the user's code, and a panic costs a line.
+        match &self.log {
+            Some(log) if !self.reads.get().users => log.add(record),
+            _ => self.tell_users(record),
+        }
+    }
+
+    /// A filter and a function are the user's code, and a panic of theirs costs a line.
+    fn tell_users(&self, record: &RequestRecord<'_>) {
         let told = catch_unwind(AssertUnwindSafe(|| {
             if let Some(log) = &self.log {
                 log.add(record);
@@ -303,12 +330,15 @@ impl HttpServer {
 
     /// Calls `log` for each request that was answered or refused, beside the access log if there
     /// is one (Tornado's `log_function`). It runs on the loop, which waits for it. It takes the
-    /// place of one that was set before.
+    /// place of one that was set before. Without an access log, which may want it otherwise, times
+    /// are exact from here on.
     pub fn set_log_function(&self, log: impl Fn(&RequestRecord<'_>) + 'static) {
         let watch = &self.shared().watch;
         let before = watch.function.replace(Some(Rc::new(log)));
         let mut reads = watch.reads.get();
         reads.records = true;
+        reads.users = true;
+        reads.exact_time |= watch.log.is_none();
         watch.reads.set(reads);
         // Dropped while nothing is borrowed: it is the user's.
         drop(before);
@@ -362,11 +392,16 @@ impl Exchange {
 
     /// Tells the peer the id, if the server is to.
     #[inline]
-    pub(crate) fn echo_request_id(&self) {
-        let field = self.with_link(|link| link.server.watch.ids.echoed.clone());
-        if let Some(field) = field {
-            let value = self.request_id().to_value();
-            self.response().borrow_mut().set(field, value);
+    pub(crate) fn echo_request_id(&self, link: &Link) {
+        if let Some(field) = &link.server.watch.ids.echoed {
+            self.echo_request_id_in(field);
         }
+    }
+
+    #[cold]
+    fn echo_request_id_in(&self, field: &HeaderName) {
+        let value = self.request_id().to_value();
+        // Cannot fail: the head is about to leave.
+        let _ = self.set_header(field.clone(), value);
     }
 }
