@@ -17,7 +17,7 @@ use crate::state::Inner;
 /// Runs the service until the answer is finished, or given up.
 pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
     let handle = Exchange::begin(exchange, writer, server);
-    server.watch.begin(exchange, writer.ioloop());
+    server.watch.begin(exchange);
     let mut service = guard(exchange, || server.service.serve(handle));
     let mut gone = None;
     poll_fn(|cx| {

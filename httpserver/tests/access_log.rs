@@ -112,6 +112,12 @@ fn combined_lines_are_those_of_apache() {
         "GET /old HTTP/1.0\n\n",
         "- - - [TIME] \"GET /old HTTP/1.0\" 200 6 \"-\" \"-\"\n",
     );
+    // As it was sent, though it is answered as 1.1.
+    check(
+        LogFormat::Combined,
+        &format!("GET /a/target/of/more/than/32/octets HTTP/1.7\n{CLOSE}"),
+        "- - - [TIME] \"GET /a/target/of/more/than/32/octets HTTP/1.7\" 200 6 \"-\" \"-\"\n",
+    );
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(super) fn subtract(cell: &Cell<u64>, count: u64) {
 impl Counters {
     #[inline]
     pub(super) fn note_status(&self, status: StatusCode) {
-        // Without a division: five comparisons of which the first mostly holds.
+        // Without a division: comparisons, of which the first mostly holds.
         let class = match status.as_u16() {
             200..=299 => 1,
             300..=399 => 2,

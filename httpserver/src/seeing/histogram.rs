@@ -89,10 +89,13 @@ impl Latencies {
     }
 
     pub(super) fn note(&self, latency: Duration) {
-        let micros = latency.as_nanos().div_ceil(1000);
-        let count = &self.counts[index_of(u64::try_from(micros).unwrap_or(u64::MAX))];
+        let seconds = latency.as_secs();
+        let rest = latency.subsec_nanos();
+        let micros = seconds.saturating_mul(1_000_000);
+        let count = &self.counts[index_of(micros.saturating_add(u64::from(rest.div_ceil(1000))))];
         count.set(count.get() + 1);
-        let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = seconds.saturating_mul(1_000_000_000);
+        let nanos = nanos.saturating_add(u64::from(rest));
         self.nanos.set(self.nanos.get().saturating_add(nanos));
     }
 

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use squall_http1::{RequestHead, Version};
 use tracing::Level;
 
-use super::log_text::{FIELD_MAX, TARGET_MAX, plain_len, push_escaped, push_json};
+use super::log_text::{FIELD_MAX, TARGET_MAX, plain_len_of_few, push_escaped, push_json};
 use super::record::RequestRecord;
 
 /// `[I 261124 18:08:16] 200 GET /path (127.0.0.1) 1.23ms`
@@ -28,11 +28,7 @@ pub(super) fn push_tornado_message(out: &mut Vec<u8>, record: &RequestRecord<'_>
     out.extend_from_slice(&digits_of(record.status()));
     out.push(b' ');
     match record.head() {
-        Some(head) => {
-            push_method(out, head.method());
-            out.push(b' ');
-            push_escaped(out, head.target().as_bytes(), TARGET_MAX);
-        }
+        Some(head) => push_request_line::<VERSION_LEN>(out, head),
         None => out.extend_from_slice(b"- -"),
     }
     out.extend_from_slice(b" (");
@@ -47,7 +43,7 @@ pub(super) fn push_combined(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
     record.peer.append_to(out);
     record.with_second(|second| out.extend_from_slice(&second.ncsa));
     match record.head() {
-        Some(head) => push_request_line(out, head),
+        Some(head) => push_request_line::<0>(out, head),
         None => out.push(b'-'),
     }
     let [hundreds, tens, ones] = digits_of(record.status());
@@ -69,29 +65,44 @@ pub(super) fn push_combined(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
     }
 }
 
-/// The first line of the head as it was sent, which is where its first octet is that cannot stand
-/// for itself. A longer one, or one with a quote in it, is put together of its parts.
+/// ` HTTP/1.1`
+const VERSION_LEN: usize = 9;
+
+/// The first line of the head as it was sent, without so many octets at its end. Where that is
+/// can be seen from its first octet that cannot stand for itself; a line that is longer, or has a
+/// quote in it, is put together of its parts.
 #[inline]
-fn push_request_line(out: &mut Vec<u8>, head: &RequestHead) {
-    let line = head.as_bytes();
-    let line = &line[..line.len().min(TARGET_MAX)];
-    let len = plain_len(line);
-    if line.get(len) == Some(&b'\r') {
-        out.extend_from_slice(&line[..len]);
-    } else {
-        push_parts_of_line(out, head);
+fn push_request_line<const LEFT_OUT: usize>(out: &mut Vec<u8>, head: &RequestHead) {
+    let bytes = head.as_bytes();
+    let bytes = &bytes[..bytes.len().min(TARGET_MAX)];
+    let end = plain_len_of_few(bytes);
+    if bytes.get(end) != Some(&b'\r') || end < LEFT_OUT {
+        push_parts_of_line(out, head, LEFT_OUT == 0);
+        return;
+    }
+    let len = end - LEFT_OUT;
+    // Most are short: a copy of fixed size needs no call, and what is too much of it goes again.
+    match bytes.first_chunk::<32>() {
+        Some(short) if len <= short.len() => {
+            let start = out.len();
+            out.extend_from_slice(short);
+            out.truncate(start + len);
+        }
+        _ => out.extend_from_slice(&bytes[..len]),
     }
 }
 
 #[cold]
-fn push_parts_of_line(out: &mut Vec<u8>, head: &RequestHead) {
+fn push_parts_of_line(out: &mut Vec<u8>, head: &RequestHead, with_version: bool) {
     push_method(out, head.method());
     out.push(b' ');
     push_escaped(out, head.target().as_bytes(), TARGET_MAX);
-    out.extend_from_slice(match head.version() {
-        Version::Http11 => b" HTTP/1.1",
-        Version::Http10 => b" HTTP/1.0",
-    });
+    if with_version {
+        out.extend_from_slice(match head.version() {
+            Version::Http11 => b" HTTP/1.1",
+            Version::Http10 => b" HTTP/1.0",
+        });
+    }
 }
 
 /// A method is a token, so that nothing in it has to be escaped.
@@ -120,9 +131,12 @@ pub(super) fn push_json_line(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
         Level::WARN => b"warning",
         _ => b"error",
     });
-    push_text_member(out, "remote", record.peer.as_bytes());
+    // Neither an address nor a token nor an id has anything to be escaped.
+    out.extend_from_slice(b"\",\"remote\":\"");
+    record.peer.append_to(out);
     if let Some(head) = record.head() {
-        push_text_member(out, "method", head.method().as_str().as_bytes());
+        out.extend_from_slice(b"\",\"method\":\"");
+        push_method(out, head.method());
         out.extend_from_slice(b"\",\"target\":\"");
         push_json(out, head.target().as_bytes(), TARGET_MAX);
         out.extend_from_slice(match head.version() {
@@ -135,7 +149,8 @@ pub(super) fn push_json_line(out: &mut Vec<u8>, record: &RequestRecord<'_>) {
             }
         }
     }
-    push_text_member(out, "id", record.request_id().as_bytes());
+    out.extend_from_slice(b"\",\"id\":\"");
+    out.extend_from_slice(record.request_id().as_bytes());
     out.push(b'"');
     push_numbers(out, record);
     if let Some(error) = record.refusal() {
@@ -194,8 +209,9 @@ fn push_padded(out: &mut Vec<u8>, number: u32, digits: u32) {
 
 /// Milliseconds with two decimals, rounded.
 fn push_millis(out: &mut Vec<u8>, latency: Duration) {
-    let hundredths = (latency.as_nanos() + 5_000) / 10_000;
-    let hundredths = u64::try_from(hundredths).unwrap_or(u64::MAX);
+    let hundredths = latency.as_secs().saturating_mul(100_000);
+    let hundredths =
+        hundredths.saturating_add(u64::from((latency.subsec_nanos() + 5_000) / 10_000));
     push_number(out, hundredths / 100);
     out.push(b'.');
     push_padded(out, (hundredths % 100) as u32, 2);

@@ -80,8 +80,7 @@ fn is_odd(byte: u8) -> bool {
 }
 
 /// How many octets at the beginning can stand for themselves.
-#[inline]
-pub(super) fn plain_len(text: &[u8]) -> usize {
+fn plain_len(text: &[u8]) -> usize {
     let mut len = 0;
     // A fold that ends nowhere early is one that the compiler does in all lanes at once.
     while let Some(lanes) = text[len..].first_chunk::<16>() {
@@ -90,14 +89,23 @@ pub(super) fn plain_len(text: &[u8]) -> usize {
         }
         len += 16;
     }
-    while let Some(lanes) = text[len..].first_chunk::<8>() {
-        let odd = odd_lanes(u64::from_le_bytes(*lanes));
+    len + plain_len_of_few(&text[len..])
+}
+
+/// The same where an odd octet is to be expected soon.
+#[inline]
+pub(super) fn plain_len_of_few(text: &[u8]) -> usize {
+    let mut lanes = text.chunks_exact(8);
+    let mut len = 0;
+    for lane in &mut lanes {
+        let lane: [u8; 8] = lane.try_into().unwrap_or_default();
+        let odd = odd_lanes(u64::from_le_bytes(lane));
         if odd != 0 {
             return len + (odd.trailing_zeros() / 8) as usize;
         }
         len += 8;
     }
-    let odd = text[len..].iter().position(|byte| is_odd(*byte));
+    let odd = lanes.remainder().iter().position(|byte| is_odd(*byte));
     odd.map_or(text.len(), |at| len + at)
 }
 
@@ -242,10 +250,12 @@ mod tests {
             for filling in [b' ', b'a', b'~', b'!', b'#', b'[', b']'] {
                 let mut text = vec![filling; len];
                 assert_eq!(plain_len(&text), len);
+                assert_eq!(plain_len_of_few(&text), len);
                 for at in (0..len).rev() {
                     for odd in &odd {
                         text[at] = *odd;
-                        assert_eq!(plain_len(&text), at, "{odd:#x} of {len}");
+                        let found = (plain_len(&text), plain_len_of_few(&text));
+                        assert_eq!(found, (at, at), "{odd:#x} of {len}");
                     }
                 }
             }

@@ -86,13 +86,19 @@ impl LogTime {
         f: impl FnOnce(&Second) -> R,
     ) -> R {
         self.look(ioloop);
-        if let Some(since) = since {
-            let second = self.at(ioloop, since).as_secs();
-            if second != self.second.get() {
-                return f(&Second::new(second));
+        match since {
+            Some(since) if !self.is_in_second(since) => {
+                f(&Second::new(self.at(ioloop, since).as_secs()))
             }
+            _ => f(&self.text.borrow()),
         }
-        f(&self.text.borrow())
+    }
+
+    /// Whether a time lies in the second that the text tells, behind where that was looked at.
+    #[inline]
+    fn is_in_second(&self, time: Instant) -> bool {
+        let (_, since) = self.known.get();
+        since.is_some_and(|since| since <= time) && self.until.get().is_some_and(|end| time < end)
     }
 
     /// The time of day, since 1970, at a time by the loop's clock.

@@ -274,8 +274,6 @@ impl fmt::Debug for LogWriter {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
 
     /// Takes so many bytes at a time, and then none.

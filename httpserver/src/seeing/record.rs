@@ -10,7 +10,7 @@ use tracing::Level;
 
 use super::log_time::Second;
 use super::peers::PeerText;
-use super::watch::Watch;
+use super::watch::{Watch, is_complete};
 use crate::state::Inner;
 use crate::{Error, RequestId};
 
@@ -37,11 +37,8 @@ pub struct RequestRecord<'a> {
     pub(super) stream: &'a StreamHandle,
     pub(super) subject: Subject<'a>,
     pub(super) status: StatusCode,
-    pub(super) since: Option<Instant>,
     pub(super) latency: Duration,
     pub(super) peer: PeerText,
-    pub(super) is_complete: bool,
-    pub(super) worker: Option<u32>,
 }
 
 /// What the line is about.
@@ -100,7 +97,10 @@ impl RequestRecord<'_> {
     /// Whether the answer ended as it should, as far as the server knows: it was not given up, and
     /// the peer had not left when it was finished.
     pub fn is_complete(&self) -> bool {
-        self.is_complete
+        match self.subject {
+            Subject::Exchange(inner) => is_complete(inner),
+            Subject::Refusal { .. } => true,
+        }
     }
 
     /// The level of Tornado's `log_request`: information below 400, a warning below 500, else an
@@ -154,15 +154,24 @@ impl RequestRecord<'_> {
     }
 
     pub(super) fn arrived_since_epoch(&self) -> Duration {
-        let ioloop = self.stream.ioloop();
-        let since = self.since.unwrap_or_else(|| ioloop.now());
+        let ioloop = &self.watch.ioloop;
+        let since = self.since().unwrap_or_else(|| ioloop.now());
         self.watch.time.at(ioloop, since)
+    }
+
+    /// The turn in which the head was there, if that was not this one.
+    #[inline]
+    fn since(&self) -> Option<Instant> {
+        match self.subject {
+            Subject::Exchange(inner) => inner.seen.since(),
+            Subject::Refusal { .. } => None,
+        }
     }
 
     #[inline]
     pub(super) fn with_second<R>(&self, f: impl FnOnce(&Second) -> R) -> R {
-        let time = &self.watch.time;
-        time.with_second(self.stream.ioloop(), self.since, f)
+        let watch = self.watch;
+        watch.time.with_second(&watch.ioloop, self.since(), f)
     }
 
     /// The peer's address, if it has one of the Internet.
@@ -189,7 +198,7 @@ impl RequestRecord<'_> {
 
     /// The number of the worker, if the log was given one.
     pub fn worker(&self) -> Option<u32> {
-        self.worker
+        self.watch.worker()
     }
 }
 

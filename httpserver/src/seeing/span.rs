@@ -1,5 +1,6 @@
 //! A `tracing` span for each request, if somebody wants them: else it costs one comparison.
 
+use http::StatusCode;
 use squall_http1::RequestHead;
 use tracing::field::Empty;
 use tracing::{Level, Span};
@@ -37,15 +38,13 @@ impl Seen {
     /// Runs the service's code inside the request's span.
     #[inline]
     pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
-        match self.span() {
-            None => f(),
-            Some(span) => span.in_scope(f),
-        }
+        let _entered = self.span().map(Span::enter);
+        f()
     }
 
-    pub(super) fn end_span(&self, status: u16) {
+    pub(super) fn end_span(&self, status: StatusCode) {
         if let Some(span) = self.span() {
-            span.record("status", status);
+            span.record("status", status.as_u16());
         }
     }
 }

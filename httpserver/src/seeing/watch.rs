@@ -32,6 +32,7 @@ type LogFunction = Rc<dyn Fn(&RequestRecord<'_>)>;
 
 /// One per server.
 pub(crate) struct Watch {
+    pub(super) ioloop: Handle,
     counters: Counters,
     pub(super) ids: Ids,
     pub(super) time: LogTime,
@@ -63,6 +64,7 @@ impl Watch {
             users: log.as_ref().is_some_and(Log::has_filter),
         };
         Self {
+            ioloop: ioloop.clone(),
             counters: Counters::default(),
             ids: Ids::new(&settings.request_ids),
             time: LogTime::new(),
@@ -117,10 +119,10 @@ impl Watch {
 
     /// A request is there, and its service about to be called.
     #[inline]
-    pub(crate) fn begin(&self, exchange: &Inner, ioloop: &Handle) {
+    pub(crate) fn begin(&self, exchange: &Inner) {
         add(&self.counters.in_flight, 1);
         if self.reads.get().exact_time {
-            exchange.seen.wait(ioloop);
+            exchange.seen.wait(&self.ioloop);
         }
         if span::is_wanted() {
             span::begin(&exchange.seen, &exchange.head, self.request_id(exchange));
@@ -137,40 +139,50 @@ impl Watch {
         let received = exchange.head.as_bytes().len() as u64 + seen.content_bytes_received();
         add(&counters.bytes_received, received);
         add(&counters.bytes_sent, seen.bytes_sent());
-        let is_complete = matches!(exchange.phase.get(), Phase::Finished { .. });
-        if !is_complete {
+        if !is_complete(exchange) {
             add(&counters.incomplete, 1);
         }
-        let since = seen.since();
-        let latency = match since {
-            None => Duration::ZERO,
-            Some(since) => self.until_now(stream.ioloop(), since),
+        let latency = match seen.since() {
+            None => {
+                counters.latencies.note_none();
+                Duration::ZERO
+            }
+            Some(since) => {
+                let latency = self.until_now(since);
+                counters.latencies.note(latency);
+                latency
+            }
         };
-        match since {
-            None => counters.latencies.note_none(),
-            Some(_) => counters.latencies.note(latency),
-        }
-        seen.end_span(status.as_u16());
+        seen.end_span(status);
         if self.reads.get().records {
-            self.tell(&RequestRecord {
-                watch: self,
-                stream,
-                subject: Subject::Exchange(exchange),
-                status,
-                since,
-                latency,
-                peer: self.peer_of(exchange, stream, connection),
-                is_complete,
-                worker: self.worker(),
-            });
+            self.tell_answer(exchange, stream, connection, latency);
         }
     }
 
-    fn until_now(&self, ioloop: &Handle, since: Instant) -> Duration {
+    /// Not part of the above, which is to be short where nobody reads records.
+    #[inline(never)]
+    fn tell_answer(
+        &self,
+        exchange: &Inner,
+        stream: &StreamHandle,
+        connection: u32,
+        latency: Duration,
+    ) {
+        self.tell(&RequestRecord {
+            watch: self,
+            stream,
+            subject: Subject::Exchange(exchange),
+            status: exchange.response.borrow().status,
+            latency,
+            peer: self.peer_of(exchange, stream, connection),
+        });
+    }
+
+    fn until_now(&self, since: Instant) -> Duration {
         let now = if self.reads.get().exact_time {
-            ioloop.read_clock()
+            self.ioloop.read_clock()
         } else {
-            ioloop.now()
+            self.ioloop.now()
         };
         now.saturating_duration_since(since)
     }
@@ -206,8 +218,7 @@ impl Watch {
         self.reject(error, "timeout_header");
         self.counters.note_status(status);
         add(&self.counters.bytes_sent, bytes_sent as u64);
-        let now = stream.ioloop().now();
-        if let Some(left_out) = self.refusals.due(now) {
+        if let Some(left_out) = self.refusals.due(self.ioloop.now()) {
             let code = status.as_u16();
             let error = Plain(error);
             tracing::info!(target: "squall::httpserver", status = code, %error, left_out, "request refused");
@@ -233,11 +244,8 @@ impl Watch {
                 number: self.ids.next(),
             },
             status,
-            since: None,
             latency: Duration::ZERO,
             peer: PeerText::new(stream.peer_addr().and_then(|address| address.ip())),
-            is_complete: true,
-            worker: self.worker(),
         });
     }
 
@@ -288,7 +296,7 @@ impl Watch {
         }
     }
 
-    fn worker(&self) -> Option<u32> {
+    pub(super) fn worker(&self) -> Option<u32> {
         self.log.as_ref().and_then(|log| log.worker)
     }
 
@@ -299,6 +307,10 @@ impl Watch {
             let _ = with_timeout(FLUSH_TIMEOUT, log.flush()).await;
         }
     }
+}
+
+pub(super) fn is_complete(exchange: &Inner) -> bool {
+    matches!(exchange.phase.get(), Phase::Finished { .. })
 }
 
 /// `Peer(BareLf)` is `bare_lf`. Made of the fault's name and nothing that may stand behind it.
