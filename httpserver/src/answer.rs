@@ -64,6 +64,7 @@ impl Outgoing {
 impl Exchange {
     /// The common case: head and content in one go.
     pub(crate) fn send_whole(&self) -> Result<(), Error> {
+        self.with_link(|link| self.echo_request_id(link));
         let mut response = self.response().borrow_mut();
         let written = response.content.len() as u64;
         let declared = response.declared_length()?;
@@ -78,12 +79,17 @@ impl Exchange {
         let stays = self.stays(&response, &framing) && self.incoming().can_go_on();
         self.with_link(|link| {
             link.stream.write_with(|out| {
+                let start = out.len();
                 encode_head(out, self.head(), link, &response, framing, stays);
+                self.seen().head_sent(out.len() - start);
                 if framing.has_content {
                     response.content.take_small(out);
                 }
             })
         })?;
+        if framing.has_content {
+            self.seen().content_sent(written);
+        }
         if !framing.has_content {
             response.content.clear();
         } else if response.content.len() > 0 {
@@ -133,6 +139,9 @@ impl Exchange {
         if length == 0 {
             return Ok(());
         }
+        if framing != Outgoing::Nothing {
+            self.seen().content_sent(length as u64);
+        }
         match framing {
             Outgoing::Nothing => self.response().borrow_mut().content.clear(),
             Outgoing::UntilClose => self.send_plain(&mut self.response().borrow_mut())?,
@@ -173,11 +182,14 @@ impl Exchange {
 
     /// Sends the head, and says what was decided in it.
     pub(crate) fn send_head(&self, framing: AnswerFraming) -> Result<(Outgoing, bool), Error> {
+        self.with_link(|link| self.echo_request_id(link));
         let response = self.response().borrow();
         let stays = self.stays(&response, &framing) && self.incoming().may_go_on();
         self.with_link(|link| {
             link.stream.write_with(|out| {
+                let start = out.len();
                 encode_head(out, self.head(), link, &response, framing, stays);
+                self.seen().head_sent(out.len() - start);
             })
         })?;
         let outgoing = match framing.announced {

@@ -17,6 +17,8 @@ pub use listener::ListenerConfig;
 
 use crate::request_config::RequestConfig;
 
+use crate::seeing::Settings;
+
 /// Settings of an [`HttpServer`](crate::HttpServer). The defaults are safe on the open Internet.
 ///
 /// What is set here is for all listeners of the server; one that differs has a [`ListenerConfig`].
@@ -48,6 +50,7 @@ pub struct Config {
     pub(crate) memory_bytes_max: Option<usize>,
     pub(crate) unsent_bytes_max: Option<usize>,
     pub(crate) request: RequestConfig,
+    pub(crate) seeing: Settings,
 }
 
 impl Default for Config {
@@ -69,6 +72,7 @@ impl Default for Config {
             memory_bytes_max: None,
             unsent_bytes_max: None,
             request: RequestConfig::default(),
+            seeing: Settings::default(),
         }
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                 Err(end) => break end,
             };
             Inner::begin(&mut exchange, &stream, &server, heads.is_last());
+            server.witness.begin(&exchange);
             if exchange.has_content() {
                 exchange.incoming.begin(&exchange.head, &server.config);
                 let writer = stream.handle();
@@ -69,6 +70,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
             } else {
                 answer(&exchange, &stream, &server).await;
             }
+            server.witness.end(&exchange, &stream, heads.connection());
             match exchange.phase.get() {
                 Phase::Finished { stays: true } => {}
                 Phase::Finished { stays: false } => {
@@ -121,7 +123,9 @@ async fn discard(exchange: &Inner, stream: &mut IoStream, server: &Shared) -> Re
 
 /// Lets the peer read its answers, and other connections have their turn.
 async fn step_aside(stream: &IoStream, server: &Shared) -> Result<(), Error> {
-    deliver(stream, UNSENT_BYTES_MAX, server.config.timeout_write).await?;
+    let delivered = deliver(stream, UNSENT_BYTES_MAX, server.config.timeout_write).await;
+    server.witness.note_delivery(&delivered);
+    delivered?;
     yield_now().await;
     Ok(())
 }
@@ -132,11 +136,12 @@ async fn close(stream: IoStream, server: Rc<Shared>, end: End) {
         refuse(&stream, &server, error);
     }
     let is_quiet = matches!(end, End::Quiet);
-    if is_quiet
-        || deliver(&stream, 0, server.config.timeout_write)
-            .await
-            .is_err()
-    {
+    if is_quiet {
+        return;
+    }
+    let delivered = deliver(&stream, 0, server.config.timeout_write).await;
+    server.witness.note_delivery(&delivered);
+    if delivered.is_err() {
         return;
     }
     match end {

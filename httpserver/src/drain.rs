@@ -36,6 +36,8 @@ pub(crate) struct Guests {
     entries: RefCell<Slab<Entry>>,
     stage: Cell<Stage>,
     report: Cell<DrainReport>,
+    /// How many there are of each class.
+    counts: [Cell<u32>; Class::COUNT],
     /// Of the entries, those that were cut, and are in the report.
     cut: Cell<usize>,
     /// Wait for the last guest to leave: one for each call of `drain`.
@@ -92,6 +94,21 @@ enum Stage {
 impl Guests {
     pub(crate) fn len(&self) -> usize {
         self.entries.borrow().len()
+    }
+
+    /// How many guests of this class there are.
+    pub(crate) fn count(&self, class: Class) -> u64 {
+        self.counts[class as usize].get().into()
+    }
+
+    /// A guest of one class is now of another; `None` before it comes and when it has left.
+    fn recount(&self, before: Option<Class>, now: Option<Class>) {
+        if let Some(count) = before.map(|class| &self.counts[class as usize]) {
+            count.set(count.get() - 1);
+        }
+        if let Some(count) = now.map(|class| &self.counts[class as usize]) {
+            count.set(count.get() + 1);
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -233,6 +250,7 @@ impl Guests {
     fn leave(&self, key: usize) {
         let mut entry = self.entries.borrow_mut().try_remove(key);
         if let Some(entry) = &mut entry {
+            self.recount(Some(entry.class()), None);
             if *entry.is_cut() {
                 self.cut.set(self.cut.get() - 1);
             } else if matches!(self.stage.get(), Stage::Draining { .. }) {
@@ -283,6 +301,8 @@ impl Entry {
 }
 
 impl Class {
+    const COUNT: usize = 7;
+
     /// Whether the end of its deadline has a connection say what is to be said, and leave.
     fn ends_by_a_deadline(self) -> bool {
         matches!(self, Self::Fresh | Self::Idle | Self::Head)
@@ -326,7 +346,9 @@ impl Shared {
             class,
             is_cut: false,
         };
-        self.admit(entry, class)
+        let guest = self.admit(entry, class);
+        self.witness.open(guest.key);
+        guest
     }
 
     /// For what is not a connection yet.
@@ -352,6 +374,7 @@ impl Shared {
     }
 
     fn admit(self: &Rc<Self>, entry: Entry, class: Class) -> Guest {
+        self.guests.recount(None, Some(class));
         let key = self.guests.entries.borrow_mut().insert(entry);
         Guest {
             server: self.clone(),
@@ -383,6 +406,7 @@ impl Guest {
 
     /// Says what the connection is doing now.
     pub(crate) fn set_class(&mut self, now: Class) {
+        self.server.guests.recount(Some(self.class), Some(now));
         self.class = now;
         let mut entries = self.server.guests.entries.borrow_mut();
         if let Some(Entry::Connection { class, .. }) = entries.get_mut(self.key as usize) {

@@ -341,7 +341,9 @@ impl Exchange {
     pub(crate) async fn delivered(&self) -> Result<(), Error> {
         let (stream, timeout) =
             self.with_link(|link| (link.stream.clone(), link.server.config.timeout_write));
-        match deliver(&stream, UNSENT_BYTES_MAX, timeout).await {
+        let delivered = deliver(&stream, UNSENT_BYTES_MAX, timeout).await;
+        self.with_link(|link| link.server.witness.note_delivery(&delivered));
+        match delivered {
             Ok(()) => Ok(()),
             Err(error) => self.ignore_loss(error.into()).map(drop),
         }

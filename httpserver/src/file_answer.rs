@@ -98,6 +98,7 @@ impl Exchange {
                 self.write_with(|out| out.extend_from_slice(CHUNK_END))?;
             }
         }
+        self.seen().content_sent(length);
         Ok(true)
     }
 }

@@ -68,6 +68,11 @@ impl Heads {
         self.guest.set_class(Class::Download);
     }
 
+    /// The connection's number among the guests.
+    pub(crate) fn connection(&self) -> u32 {
+        self.guest.key()
+    }
+
     pub(crate) fn in_one_go(&self) -> u32 {
         self.in_one_go
     }
@@ -107,6 +112,7 @@ impl Heads {
             self.begin_to_deliver();
             let timeout = self.guest.server().config.timeout_write;
             let delivered = Box::pin(deliver(stream, 0, timeout)).await;
+            self.guest.server().witness.note_delivery(&delivered);
             delivered.map_err(|_| End::Quiet)?;
         }
         let handle = stream.handle();
@@ -150,7 +156,10 @@ impl Heads {
     fn end_after(&self, error: Error, stream: &mut IoStream) -> End {
         match error {
             Error::Closed(_) => End::Quiet,
-            Error::TimedOut if self.partial.is_none() || is_empty_line(stream) => End::Quiet,
+            Error::TimedOut if self.partial.is_none() || is_empty_line(stream) => {
+                self.guest.server().witness.reject(&error, "timeout_idle");
+                End::Quiet
+            }
             error => End::Refused(error),
         }
     }

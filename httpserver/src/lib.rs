@@ -12,6 +12,8 @@
 //!       |           (content.rs: what it asks; response.rs, answer.rs: what it answers)
 //!       v
 //!   service.rs      your code, or `web`
+//!
+//!   seeing.rs       what all of them tell: access log, request ids, spans, counts
 //! ```
 //!
 //! ```
@@ -62,6 +64,7 @@ mod pull;
 mod refusal;
 mod request_config;
 mod response;
+mod seeing;
 mod server;
 mod service;
 mod serving;
@@ -81,6 +84,10 @@ pub use exchange::Exchange;
 pub use field_block::FieldBlock;
 pub use forwarded::Forwarded;
 pub use response::Chunk;
+pub use seeing::{
+    AccessLog, ConnectionMetrics, Histogram, LogFormat, LogWriter, OPENMETRICS_TYPE, RequestId,
+    RequestIds, RequestMetrics, RequestRecord, ServerMetrics,
+};
 pub use server::HttpServer;
 pub use service::{Service, ServiceFuture};
 pub use signals::TerminationSignals;

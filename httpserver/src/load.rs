@@ -57,7 +57,10 @@ impl Load {
     /// content that is not worth reading.
     pub(crate) fn shed(&self, http: &Exchange) {
         self.shed.set(self.shed.get() + 1);
-        self.log(http.with_link(|link| link.server.ioloop.now()));
+        http.with_link(|link| {
+            link.server.witness.count_reject("shed");
+            self.log(link.server.ioloop.now());
+        });
         let status = StatusCode::SERVICE_UNAVAILABLE;
         // Nothing has left, so this fails only if the peer is gone.
         let _ = http

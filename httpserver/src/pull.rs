@@ -99,10 +99,15 @@ impl Exchange {
         if incoming.is_over() {
             return Ok(());
         }
+        let mut take = |piece: &[u8]| {
+            self.seen().content_received(piece.len());
+            take(piece)
+        };
         if let Some(fault) = incoming.fault() {
             return Err(fault);
         }
-        squall_http1::refuse_length(incoming.framing(), incoming.content_bytes_max())?;
+        squall_http1::refuse_length(incoming.framing(), incoming.content_bytes_max())
+            .inspect_err(|fault| self.note_fault(&(*fault).into()))?;
         let mut loan = Loan::take(self);
         let Some(reader) = &mut loan.reader else {
             return Err(Error::ContentTaken);
@@ -114,6 +119,7 @@ impl Exchange {
             Err(error) => Err(error),
         };
         if let Err(error) = &result {
+            self.note_fault(error);
             incoming.set_fault(error.clone());
         }
         result

@@ -15,17 +15,19 @@ pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; chars
 /// request would begin (RFC 9112, section 9.3).
 pub(crate) fn refuse(stream: &StreamHandle, server: &Shared, error: &Error) {
     let status = error.status();
-    tracing::info!(target: "squall::httpserver", status = status.as_u16(), %error, "request refused");
     let text = page(status);
     // Fails only if the peer is gone.
-    let _ = stream.write_with(|out| {
+    let written = stream.write_with(|out| {
+        let start = out.len();
         server.preamble.append_to(out, status, stream.ioloop());
         squall_http1::encode_field(out, &CONTENT_TYPE, &TEXT);
         squall_http1::encode_content_length(out, text.len() as u64);
         out.extend_from_slice(b"connection: close\r\n");
         squall_http1::encode_head_end(out);
         out.extend_from_slice(text.as_bytes());
+        out.len() - start
     });
+    server.witness.refuse(stream, error, written.unwrap_or(0));
 }
 
 impl Exchange {

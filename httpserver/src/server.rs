@@ -13,6 +13,7 @@ use crate::drain::Guests;
 use crate::listeners::Listeners;
 use crate::load::Load;
 use crate::pool::Pool;
+use crate::seeing::Witness;
 use crate::site::{Door, Site, StreamSettings};
 use crate::{Config, ConfigError, DrainDeadlines, DrainReport, ListenerConfig, Service};
 
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) streams: Rc<StreamSettings>,
     pub(crate) load: Option<Rc<Load>>,
     pub(crate) door: Door,
+    pub(crate) witness: Rc<Witness>,
 }
 
 impl HttpServer {
@@ -115,6 +117,7 @@ impl HttpServer {
             service: Rc::new(service),
             pool: Pool::of(ioloop),
             guests: Rc::default(),
+            witness: Rc::new(Witness::new(ioloop, &config.seeing)),
             streams: Rc::new(StreamSettings::new(ioloop, &config)),
             load: config.requests_max.map(load),
             door: Door::new(&listener, &config),
@@ -198,7 +201,9 @@ impl HttpServer {
     pub async fn drain(&self, deadlines: DrainDeadlines) -> DrainReport {
         self.stop_listening();
         let shared = self.shared();
-        shared.guests.drain(&shared.ioloop, &deadlines).await
+        let report = shared.guests.drain(&shared.ioloop, &deadlines).await;
+        shared.witness.flush().await;
+        report
     }
 }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use squall_iostream::StreamHandle;
 
 use crate::Exchange;
+use crate::seeing::Plain;
 use crate::server::Shared;
 use crate::service::ServiceFuture;
 use crate::state::Inner;
@@ -100,6 +101,7 @@ fn poll_answer(
     }
     // The answer takes its time: those before it must not wait for it.
     writer.flush();
+    exchange.seen.wait(writer.ioloop());
     exchange.wait(cx.waker());
     Poll::Pending
 }
@@ -127,7 +129,7 @@ fn go_on(
 /// Runs code of the service. A panic costs this request: a 500 if nothing has left, else the
 /// connection.
 pub(crate) fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
-    match catch_unwind(AssertUnwindSafe(f)) {
+    match catch_unwind(AssertUnwindSafe(|| exchange.seen.within(f))) {
         Ok(value) => Some(value),
         Err(payload) => {
             let message = payload
@@ -136,12 +138,14 @@ pub(crate) fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R>
                 .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
                 .unwrap_or("a panic without text");
             // Quoted: it may be made of what the peer has sent.
-            tracing::error!(
-                target: "squall::httpserver",
-                method = %exchange.head.method(),
-                target = exchange.head.target(),
-                "a service has panicked: {message:?}"
-            );
+            exchange.seen.within(|| {
+                tracing::error!(
+                    target: "squall::httpserver",
+                    method = %exchange.head.method(),
+                    target = %Plain(exchange.head.target()),
+                    "a service has panicked: {message:?}"
+                );
+            });
             Exchange::of(exchange).fail();
             None
         }

@@ -17,6 +17,7 @@ use crate::content::Incoming;
 use crate::extra::Extra;
 use crate::forwarded::Origin;
 use crate::response::Response;
+use crate::seeing::Seen;
 use crate::server::Shared;
 
 /// The state behind the handle. Pooled: while nobody holds it, it keeps its memory.
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) address: OnceCell<Option<SocketAddr>>,
     /// Who has asked, if proxies tell and somebody wants to know.
     pub(crate) origin: OnceCell<Origin>,
+    pub(crate) seen: Seen,
 }
 
 type Upgrade = Box<dyn FnOnce(IoStream)>;
@@ -65,6 +67,7 @@ impl Inner {
         self.extra.get_mut().take();
         self.address.take();
         self.origin.take();
+        self.seen.reset();
     }
 
     /// Forgets the head, which the next decoding would do as well, and the connection, before a

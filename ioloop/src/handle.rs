@@ -175,6 +175,19 @@ impl Handle {
         self.inner.clock.instant_at(self.inner.clock.now())
     }
 
+    /// What the clock shows now, for measuring what happens within a turn, in which [`Self::now`]
+    /// stands still. Costs some 20 ns. On a virtual clock both are the same.
+    ///
+    /// ```
+    /// let ioloop = squall_ioloop::IoLoop::new()?;
+    /// let turn = ioloop.now();
+    /// assert!(ioloop.read_clock() >= turn);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn read_clock(&self) -> Instant {
+        self.inner.clock.instant_at(self.inner.clock.read())
+    }
+
     /// Runs `callback` once, when `delay` has passed since [`Self::now`]. Zero means the next turn.
     /// Resolution: one millisecond, rounded up. An enormous delay never comes.
     pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> Timeout {
