@@ -16,6 +16,11 @@ use crate::watch::{Verdict, Watch};
 
 /// Runs the service until the answer is finished, or given up.
 pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
+    if let Some(load) = &server.load {
+        if !load.enter() {
+            return load.shed(&Exchange::of(exchange));
+        }
+    }
     let mut service = Serving::Due;
     let mut watch = None;
     poll_fn(|cx| {
@@ -31,6 +36,9 @@ pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: 
         Poll::Pending
     })
     .await;
+    if let Some(load) = &server.load {
+        load.leave();
+    }
 }
 
 /// How far the service is with an exchange.

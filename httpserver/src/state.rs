@@ -15,6 +15,7 @@ use squall_iostream::{IoStream, StreamHandle};
 use crate::answer::Phase;
 use crate::content::Incoming;
 use crate::extra::Extra;
+use crate::forwarded::Origin;
 use crate::response::Response;
 use crate::server::Shared;
 
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) extra: RefCell<Option<Box<Extra>>>,
     pub(crate) slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) address: OnceCell<Option<SocketAddr>>,
+    /// Who has asked, if proxies tell and somebody wants to know.
+    pub(crate) origin: OnceCell<Origin>,
 }
 
 type Upgrade = Box<dyn FnOnce(IoStream)>;
@@ -61,6 +64,7 @@ impl Inner {
         self.upgrade.set(None);
         self.extra.get_mut().take();
         self.address.take();
+        self.origin.take();
     }
 
     /// Forgets the head, which the next decoding would do as well, and the connection, before a

@@ -361,6 +361,14 @@ impl Service for ApplicationService {
 
 impl Application {
     fn serve_not_found(&self, http: Exchange) -> Serving {
+        // RFC 9110, section 9.3.7: `OPTIONS *` asks about the server, which no route is. That there
+        // is an answer is the answer. No other method has this target.
+        if http.head().target() == "*" {
+            // Nothing was sent yet, so this cannot fail.
+            let _ = http.set_status(StatusCode::NO_CONTENT);
+            http.finish();
+            return done();
+        }
         if let Some(target) = &self.not_found {
             let _ = http.set_status(StatusCode::NOT_FOUND);
             return target.serve(http, false);

@@ -147,11 +147,11 @@ fn an_unknown_path_is_not_found() {
         "404 Not Found",
         "404: Not Found",
     );
-    check_page(
-        &ask(hello, "OPTIONS * HTTP/1.1"),
-        "404 Not Found",
-        "404: Not Found",
-    );
+}
+
+#[test]
+fn rfc9110_9_3_7_options_for_the_server_is_answered_without_a_route() {
+    check(&ask(hello, "OPTIONS * HTTP/1.1"), "204 No Content", &[], "");
 }
 
 #[test]
