@@ -6,8 +6,8 @@ use crate::field_lines::FieldLines;
 use crate::response::Known;
 use crate::{Error, Exchange};
 
-/// Fields of an answer as they will be sent, to be set all at once: for what is answered often, such
-/// as a file, whose type and validators then cost one copy.
+/// Fields of an answer as they will be sent, to be set all at once: for what is answered often,
+/// such as a file, whose type and validators then cost one copy.
 ///
 /// ```
 /// use http::header::{CACHE_CONTROL, CONTENT_TYPE};

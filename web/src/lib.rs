@@ -9,12 +9,14 @@
 //!       v
 //!   target.rs        a handler, an async function, a callback     (one box per request)
 //!       |            or a WebSocket                               -- websocket.rs
+//!       |            or a file                                    -- static_files.rs
 //!       v
 //!   handler.rs       content, prepare, the method, errors, on_finish
 //!       |
 //!       v
-//!   exchange.rs      what your code holds: arguments.rs, media_type.rs on the way in,
-//!                    escape.rs, error.rs, error_page.rs on the way out
+//!   exchange.rs      what your code holds: arguments.rs, media_type.rs, cookies.rs on the way
+//!                    in, escape.rs, representation.rs (which part of it: conditional.rs),
+//!                    error.rs, error_page.rs on the way out
 //! ```
 //!
 //! # A first application
@@ -61,7 +63,7 @@
 //!
 //! # What this is not
 //!
-//! No templates, cookies, sessions, static files or compression yet. No HTTP: that is
+//! No templates, sessions or compression yet, and cookies are only read. No HTTP: that is
 //! `squall-httpserver`; no WebSocket protocol: that is `squall-websocket`. Nothing here is `Send`:
 //! an application belongs to the loop it is built on, and a machine with more cores runs more of
 //! them.

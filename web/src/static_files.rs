@@ -74,6 +74,9 @@ use crate::exchange::Exchange;
 /// call to the system. After that second the next request looks whether the file is still the same.
 /// Each loop knows its own files.
 ///
+/// What of a large file is not in the system's memory is read from the disk when it is sent, and
+/// the loop waits for it, as in nginx.
+///
 /// A file that is written to while it is sent may reach a client half old, half new, and one that
 /// shrinks resets the connection: put new files in place by renaming.
 #[derive(Clone, Debug)]
@@ -189,8 +192,8 @@ impl StaticFiles {
         self
     }
 
-    /// How large a file may be that is kept in memory, in bytes; larger ones are kept open.
-    /// Default: 64 KiB, from where on sending a file costs less than copying it.
+    /// How large a file may be that is kept in memory, in bytes; larger ones are kept open, and
+    /// sent without being copied. Default: 64 KiB, of which 16 MiB hold two hundred and more.
     pub fn memory_file_bytes_max(mut self, bytes: u64) -> Self {
         self.folder.bounds.file_bytes_max = bytes;
         self

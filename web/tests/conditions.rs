@@ -422,3 +422,48 @@ fn rfc9110_8_8_3_a_tag_has_no_spaces_and_no_quotes() {
         assert!(EntityTag::weak(opaque).is_err(), "{opaque:?}");
     }
 }
+
+/// Whatever is asked for, what is given is there, is given once, and is not too much.
+#[test]
+fn rfc9110_14_2_parts_are_within_the_content_and_apart() {
+    let mut state = 1_u32;
+    let mut next = |bound: usize| {
+        // Knuth's generator: the high bits are good enough to choose by.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as usize % bound
+    };
+    let mut counts = [0; 3];
+    for _ in 0..2000 {
+        let elements: Vec<_> = (0..=next(5))
+            .map(|_| match (next(20), next(3000), next(300)) {
+                (0, ..) => "x".to_owned(),
+                (1..5, first, _) => format!("{first}-"),
+                (5..9, _, count) => format!("-{count}"),
+                (_, first, count) => format!("{first}-{}", first + count),
+            })
+            .collect();
+        let set = elements.join(", ");
+        let length = next(3000) as u64;
+        let head = head("GET", &[&format!("Range: bytes={set}")]);
+        let parts = match select(&head, &validators(), length) {
+            Part(range) => vec![range],
+            Parts(ranges) => {
+                assert!(ranges.len() > 1, "{set}");
+                ranges
+            }
+            _ => Vec::new(),
+        };
+        counts[parts.len().min(2)] += 1;
+        assert!(parts.len() <= RANGES_MAX, "{set}");
+        for (at, part) in parts.iter().enumerate() {
+            assert!(
+                part.start < part.end && part.end <= length,
+                "{set} of {length}"
+            );
+            let others = parts[at + 1..].iter();
+            let mut apart = others.map(|other| other.end <= part.start || part.end <= other.start);
+            assert!(apart.all(|is_apart| is_apart), "{set} of {length}");
+        }
+    }
+    assert!(counts.iter().all(|count| *count > 100), "{counts:?}");
+}
