@@ -69,7 +69,9 @@ def long_08_ten_thousand_of_each_slow_shape_beside_64_that_go_on():
         process = Process(held)
         for shape in EXPECTED:
             with crowd(held, shape, count, interval=10, give_up=90) as slow:
-                samples = [(load(held, "/", seconds), load(free, "/", seconds)) for _ in range(pairs)]
+                samples = [
+                    (load(held, "/", seconds), load(free, "/", seconds)) for _ in range(pairs)
+                ]
                 assert process.descriptors() > count, "they were cut before they were measured"
                 report = report_of(slow)
             ratio, cost = (
