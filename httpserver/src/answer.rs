@@ -221,8 +221,8 @@ fn encode_head(
 }
 
 /// Waits until at most `unsent_max` bytes are unsent, for as long as the peer takes any: one that
-/// takes nothing for `timeout` is cut off, by a reset: else the system would keep for it what it has
-/// not taken, megabytes for each, as long as it likes.
+/// takes nothing for `timeout` is cut off. By a reset: else the system would keep what it has not
+/// taken, megabytes for each, as long as it likes.
 pub(crate) async fn deliver(
     stream: &StreamHandle,
     unsent_max: usize,
