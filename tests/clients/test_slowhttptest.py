@@ -6,7 +6,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from process import Growth, Process
+from process import Growth, Process, wait_until_descriptors_are
 from raw import LAST_GET, ask_status
 from server import example
 
@@ -55,9 +55,11 @@ def long_05_06_07_slowhttptest_closes_none_of_its_doors():
                 flush=True,
             )
             assert {status for status, *_ in samples} == {200} and len(samples) > 20, samples
-            # It has let go of them while they would have gone on, and so has the system.
-            _, descriptors, unsent = samples[-2]
-            assert descriptors <= base + 2 and unsent == 0, samples
+            if mode == "slow read":
+                # They would go on for hours. The server has let go of them, and so has the system.
+                _, descriptors, unsent = samples[-2]
+                assert descriptors <= base + 4 and unsent < 64 * 1024, samples
+            wait_until_descriptors_are(server, base)
             assert growth.bytes() < CONNECTIONS * BYTES_EACH_MAX, growth.bytes()
 
 
