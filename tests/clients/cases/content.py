@@ -9,7 +9,6 @@ from cases.group import (
     chunked,
     fields,
     group,
-    line,
     named,
     post,
     seen,

@@ -1,6 +1,6 @@
 """Host, and field lines."""
 
-from cases.group import ACCEPT, OPEN, REFUSE, chunked, fields, group, line, named, post, seen
+from cases.group import ACCEPT, OPEN, REFUSE, fields, group, named, post, seen
 
 # ---- Host
 
