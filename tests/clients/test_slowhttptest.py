@@ -71,7 +71,10 @@ def asked_meanwhile(server):
 
     def ask_again_and_again():
         while not over.wait(1):
-            status = ask_status(server, LAST_GET)
+            try:
+                status = ask_status(server, LAST_GET)
+            except OSError:
+                status = None
             samples.append((status, Process(server).descriptors(), unsent_bytes(server)))
 
     thread = threading.Thread(target=ask_again_and_again)
