@@ -1,5 +1,7 @@
 //! What the server answers. Right on `httpserver`, without a router in between: what a peer sends
 //! is seen as the protocol lets it through.
+//!
+//! `cargo run --release --example trials -- 8888` serves it.
 
 use std::cell::Cell;
 use std::fmt::Write;

@@ -1,5 +1,9 @@
 //! What the command line says: a port, then names and values of settings. What it does not say is
 //! as the server has it by default.
+//!
+//! ```console
+//! $ cargo run --release --example trials -- 8888 timeout_idle 5000 log debug
+//! ```
 
 use std::path::PathBuf;
 use std::str::FromStr;

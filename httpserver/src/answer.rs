@@ -248,7 +248,8 @@ fn encode_head(
 }
 
 /// Waits until at most `unsent_max` bytes are unsent, for as long as the peer takes any: one that
-/// takes nothing for `timeout` is cut off.
+/// takes nothing for `timeout` is cut off. By a reset: else the system would keep what it has not
+/// taken, megabytes for each, as long as it likes.
 pub(crate) async fn deliver(
     stream: &StreamHandle,
     unsent_max: usize,
@@ -265,7 +266,7 @@ pub(crate) async fn deliver(
         match with_timeout(timeout, some).await {
             Ok(drained) => drained?,
             Err(_) => {
-                stream.close();
+                stream.abort();
                 return Err(StreamError::TimedOut);
             }
         }

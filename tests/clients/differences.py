@@ -2,7 +2,7 @@
 
     python tests/clients/differences.py [--binaries FOLDER]
 
-writes `docs/differences.md`, from the requests in `cases.py`. The test of it is
+writes `docs/differences.md`, from the requests in `cases`. The test of it is
 `test_differences.py`.
 """
 
@@ -83,9 +83,7 @@ async def compare(ports, pieces=lambda _request: 1):
             }
             return Row(group, name, request, ours, outcomes)
 
-    return await asyncio.gather(
-        *[row(group, *case) for group in GROUPS for case in group.cases]
-    )
+    return await asyncio.gather(*[row(group, *case) for group in GROUPS for case in group.cases])
 
 
 def page(rows, versions):
@@ -94,7 +92,8 @@ def page(rows, versions):
 
 def head(rows, versions):
     compared = ", ".join(f"{peer} {version}" for peer, version in versions.items())
-    yield f"""\
+    yield (
+        f"""\
 # Differences
 
 The same {len(rows)} requests, the same bytes, to Squall and to {compared}:
@@ -103,12 +102,15 @@ defaults; nginx is a proxy, as it mostly is, and the application is behind it.
 
 `python tests/clients/differences.py` writes this page, and `tests/clients/test_differences.py` fails
 where a server does something else than is written here. The requests are in
-[`cases.py`](../tests/clients/cases.py).
+[`cases`](../tests/clients/cases).
 
 An outcome is the answers, each with method, target and content that the application has seen, then
 the connection. `400; closed` is a refusal.
 
-| | """ + " | ".join(rows[0].outcomes) + " |"
+| | """
+        + " | ".join(rows[0].outcomes)
+        + " |"
+    )
     yield "|---" * (1 + len(rows[0].outcomes)) + "|"
     for rule in REFUSE, ACCEPT:
         of_rule = [row for row in rows if row.group.rule == rule]
@@ -166,9 +168,7 @@ async def all_rows():
 
 def main():
     parser = argparse.ArgumentParser(description="Writes docs/differences.md.")
-    parser.add_argument(
-        "--binaries", type=Path, default=server.ROOT / "target/release/examples"
-    )
+    parser.add_argument("--binaries", type=Path, default=server.ROOT / "target/release/examples")
     server.binaries = parser.parse_args().binaries.resolve()
     PAGE.write_text(page(asyncio.run(all_rows()), peers.versions()))
 

@@ -133,9 +133,7 @@ def main():
     parser.add_argument("--interval", type=float, default=10)
     parser.add_argument("--give-up", type=float, default=90)
     arguments = parser.parse_args()
-    crowd = Crowd(
-        arguments.port, SHAPES[arguments.shape], arguments.target, arguments.interval
-    )
+    crowd = Crowd(arguments.port, SHAPES[arguments.shape], arguments.target, arguments.interval)
     crowd.open(arguments.count)
     print("open", flush=True)
     crowd.wait_until_cut(arguments.give_up)

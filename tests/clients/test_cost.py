@@ -9,6 +9,7 @@ from raw import read_answer, request
 from server import example
 
 ROUNDS = 7
+ATTEMPTS = 3
 RATIO_MAX = 2.2
 CPU_SECONDS_MAX = 0.020
 KIB = 1024
@@ -61,9 +62,12 @@ INPUTS = {
 def test_27_twice_the_input_costs_twice_the_time():
     with example("trials") as server:
         for name, (make, size, times) in INPUTS.items():
-            costs = [cheapest(server, make(length), times) for length in (size, 2 * size)]
-            ratio = costs[1] / costs[0]
-            assert ratio <= RATIO_MAX, f"{name}: {costs} s"
+            # What is not linear is so each time; what was disturbed is not.
+            for _ in range(ATTEMPTS):
+                costs = [cheapest(server, make(length), times) for length in (size, 2 * size)]
+                if costs[1] / costs[0] <= RATIO_MAX:
+                    break
+            assert costs[1] / costs[0] <= RATIO_MAX, f"{name}: {costs} s"
             assert costs[1] < CPU_SECONDS_MAX, f"{name}: {costs}"
 
 

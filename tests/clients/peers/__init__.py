@@ -28,7 +28,7 @@ def squall():
 
 @contextlib.contextmanager
 def nginx():
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryDirectory() as folder:
         port, upstream = free_port(), free_port()
         configuration = Path(folder) / "nginx.conf"
         text = (HERE / "nginx.conf").read_text()

@@ -1,6 +1,6 @@
 """Tornado's server with the application of the differential test: what it has seen is in X-Seen.
 
-    python application.py PORT
+python application.py PORT
 """
 
 import asyncio
