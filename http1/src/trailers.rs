@@ -43,6 +43,20 @@ const FORBIDDEN: [&str; 23] = [
     "www-authenticate",
 ];
 
+/// Whether a field may come behind the content (RFC 9110 §6.5.1): no field may that frames, routes,
+/// authenticates, or says what the content is.
+///
+/// ```
+/// use http::header::{CONTENT_LENGTH, ETAG};
+/// use squall_http1::may_be_trailer;
+///
+/// assert!(may_be_trailer(&ETAG) && !may_be_trailer(&CONTENT_LENGTH));
+/// ```
+#[must_use]
+pub fn may_be_trailer(name: &HeaderName) -> bool {
+    !FORBIDDEN.contains(&name.as_str())
+}
+
 /// The trailer fields so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trailers {
@@ -92,7 +106,7 @@ impl Trailers {
         let name = HeaderName::from_bytes(field.name).map_err(|_| PeerFault::FieldNameInvalid)?;
         let value =
             HeaderValue::from_bytes(field.value).map_err(|_| PeerFault::FieldValueInvalid)?;
-        if FORBIDDEN.contains(&name.as_str()) {
+        if !may_be_trailer(&name) {
             return Err(PeerFault::TrailerForbidden.into());
         }
         self.fields

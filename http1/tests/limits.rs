@@ -6,7 +6,7 @@ mod reader;
 use reader::{Said, hear_with};
 use squall_http1::{
     ContentDecoder, ContentEvent, Error, Framing, HeadDecoder, LimitFault, Limits, RequestHead,
-    refuse_length,
+    offending_field, refuse_length,
 };
 
 /// The last thing a server with these limits says.
@@ -98,4 +98,49 @@ fn limits_of_a_content_hold_before_its_octets_are_here() {
         Ok((4, ContentEvent::Data(b"abcd")))
     );
     assert_eq!(decoder.decode(b"e", &limits), too_large);
+}
+
+/// The name that a log would show for this head.
+fn offender(wire: &str, limits: Limits) -> Option<String> {
+    let mut head = RequestHead::new();
+    let error = HeadDecoder::new().decode(wire.as_bytes(), &mut head, &limits);
+    let error = error.expect_err("a head beyond its limits");
+    offending_field(wire.as_bytes(), error, &limits).map(|name| name.to_string())
+}
+
+#[test]
+fn rfc6585_5_the_field_that_is_too_much_is_named() {
+    let wire = "\r\nGET / HTTP/1.1\r\nHost: a\r\nCookie: many\r\nB: c\r\n\r\n";
+    let limits = Limits::default();
+    let name = |name: &str| Some(name.to_owned());
+    assert_eq!(offender(wire, limits.with_fields_max(1)), name("Cookie"));
+    assert_eq!(offender(wire, limits.with_fields_max(2)), name("B"));
+    // The largest of all, not the one that was the last straw.
+    assert_eq!(
+        offender(wire, limits.with_head_bytes_max(44)),
+        name("Cookie")
+    );
+    assert_eq!(offender(wire, limits.with_target_bytes_max(0)), None);
+    assert_eq!(offender("GET /\0", limits), None);
+    // One that has no end yet, nor a colon.
+    let endless = format!("GET / HTTP/1.1\r\n{}", "A".repeat(70_000));
+    assert_eq!(offender(&endless, limits), Some("A".repeat(63) + "..."));
+}
+
+#[test]
+fn a_name_is_shown_bounded_and_without_controls() {
+    for octet in 0..=255_u8 {
+        let wire = [b"GET / HTTP/1.1\r\n".to_vec(), vec![octet; 200]].concat();
+        let error = Error::from(LimitFault::HeadBytes);
+        let Some(name) = offending_field(&wire, error, &Limits::default()) else {
+            assert!(octet == b'\n' || octet == b':', "{octet:#x}");
+            continue;
+        };
+        let shown = name.to_string();
+        assert!(shown.len() <= 256 && !shown.is_empty(), "{shown}");
+        assert!(
+            shown.bytes().all(|byte| (b' '..0x7f).contains(&byte)),
+            "{shown}"
+        );
+    }
 }
