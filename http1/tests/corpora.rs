@@ -7,6 +7,7 @@
 //! corpora` reads them from a JSON array of `{"source", "id", "raw", "expect"}`, `raw` being
 //! Latin-1, `expect` one of `accept`, `reject` and `te-mutation` (framed by Content-Length).
 
+mod corpus;
 mod reader;
 
 use std::fs;
@@ -33,56 +34,26 @@ fn fault_of(said: &[Said]) -> Option<Error> {
     }
 }
 
-/// The octets that a line of `requests.txt` stands for.
-fn unescape(text: &str) -> Vec<u8> {
-    let mut octets = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first != b'\\' {
-            octets.push(*first);
-            continue;
-        }
-        let [kind, after @ ..] = rest else {
-            panic!("{text}: a lonely backslash");
-        };
-        rest = after;
-        octets.push(match kind {
-            b'r' => b'\r',
-            b'n' => b'\n',
-            b't' => b'\t',
-            b'0' => 0,
-            b'x' => {
-                let digits = std::str::from_utf8(&rest[..2]).expect("two digits");
-                rest = &rest[2..];
-                u8::from_str_radix(digits, 16).expect("two digits")
-            }
-            other => *other,
-        });
-    }
-    octets
-}
-
 #[test]
 fn requests_of_our_own_corpus_are_understood_as_it_says() {
-    let mut count = 0;
-    for line in include_str!("corpus/requests.txt").lines() {
-        let Some((expected, request)) = line.split_once('\t') else {
-            assert!(line.is_empty() || line.starts_with('#'), "{line}");
-            continue;
-        };
-        let said = hear_however_cut(&unescape(request));
+    let requests = corpus::requests();
+    assert!(requests.len() > 150, "only {} requests", requests.len());
+    for corpus::Request {
+        expected,
+        text,
+        wire,
+    } in requests
+    {
+        let said = hear_however_cut(&wire);
         let found = match fault_of(&said) {
             Some(Error::Peer(fault)) => format!("{fault:?}"),
             Some(Error::Limit(fault)) => format!("{fault:?}"),
-            Some(Error::Local(fault)) => panic!("{request}: {fault:?} is none of the peer's"),
+            Some(Error::Local(fault)) => panic!("{text}: {fault:?} is none of the peer's"),
             None => "accept".to_owned(),
         };
-        assert_eq!(found, expected, "{request}");
-        assert_ne!(said.last(), Some(&Said::Waiting), "{request} is whole");
-        count += 1;
+        assert_eq!(found, expected, "{text}");
+        assert_ne!(said.last(), Some(&Said::Waiting), "{text} is whole");
     }
-    assert!(count > 150, "only {count} requests");
 }
 
 /// Where an octet is put into `Transfer-Encoding: chunked`, beside a Content-Length.
