@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets, driven without a fuzzer: a deterministic mutator over the requests
-//! that the codec's tests have. See `fuzz/README.md`.
+//! The bodies of the fuzz targets, driven without a fuzzer: a deterministic mutator over the
+//! requests that the codec's tests have. See `fuzz/README.md`.
 
 #[path = "../fuzz/bodies/chunked.rs"]
 mod chunked;

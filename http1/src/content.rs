@@ -275,8 +275,8 @@ mod tests {
     use super::*;
     use crate::grammar::work;
 
-    /// Decodes `wire`, `step` octets at a time, of which those that were not used come again; returns
-    /// how many calls and how many octets of work it took.
+    /// Decodes `wire`, `step` octets at a time, of which those that were not used come again.
+    /// Returns how many calls and how many octets of work it took.
     fn decode_in_steps(wire: &[u8], step: usize, limits: &Limits) -> (usize, usize) {
         let mut decoder = ContentDecoder::new(Framing::Chunked);
         let (mut start, mut calls) = (0, 0);
@@ -296,8 +296,8 @@ mod tests {
         (calls, octets)
     }
 
-    /// However chunks arrive, their extensions are passed over once, their trailer fields three times
-    /// at most, and no call is made but for a piece of data and the end of an input.
+    /// However chunks arrive, their extensions are passed over once, their trailer fields three
+    /// times at most, and no call is made but for a piece of data and the end of an input.
     #[test]
     fn work_is_linear_however_chunks_arrive() {
         let limits = Limits::default()

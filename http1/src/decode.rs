@@ -255,8 +255,8 @@ mod tests {
         }
     }
 
-    /// A head holds a copy of its bytes, sixteen octets for each field, and what growing vectors keep
-    /// in reserve; an incomplete one nothing but the latter two.
+    /// A head holds a copy of its bytes, sixteen octets for each field, and what growing vectors
+    /// keep in reserve; an incomplete one nothing but the latter two.
     #[test]
     fn memory_is_bounded_by_what_was_received() {
         let limits = Limits::default();

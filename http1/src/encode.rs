@@ -194,7 +194,7 @@ pub const CHUNK_END: &[u8] = CRLF;
 /// Appends the last chunk, trailer fields if there are any, and the end of the message.
 ///
 /// A field that must not be a trailer (RFC 9110 §6.5.1) is left out: what it says would come too
-/// late, or be believed by somebody on the way. Whoever wants to know asks [`may_be_trailer`] first.
+/// late, or be believed by somebody on the way. Who wants to know asks [`may_be_trailer`] first.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};

@@ -1,5 +1,5 @@
-//! Collections of requests, good and hostile: each is understood in the same way however it is cut, and
-//! as its collection says.
+//! Collections of requests, good and hostile: each is understood in the same way however it is cut,
+//! and as its collection says.
 //!
 //! Ours is `corpus/requests.txt`. Mutations of a request that announces its content twice are made
 //! here. Public collections (`smuggler`, `http-garden`, `llhttp` and others) have licences of their

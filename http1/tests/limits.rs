@@ -18,7 +18,7 @@ fn verdict(wire: &str, limits: Limits) -> Option<Error> {
 }
 
 #[test]
-fn limits_of_a_head_hold_to_the_octet() {
+fn rfc9112_3_limits_of_a_head_hold_to_the_octet() {
     let wire = "GET /abc HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n";
     let limits = Limits::default();
     assert_eq!(verdict(wire, limits.with_head_bytes_max(wire.len())), None);
@@ -38,7 +38,7 @@ fn limits_of_a_head_hold_to_the_octet() {
 }
 
 #[test]
-fn limits_hold_while_a_head_is_incomplete() {
+fn rfc9112_3_limits_hold_while_a_head_is_incomplete() {
     let limits = Limits::default();
     let too_long = format!("GET /{}", "a".repeat(8192));
     assert_eq!(
@@ -70,7 +70,7 @@ fn limits_hold_while_a_head_is_incomplete() {
 }
 
 #[test]
-fn limits_of_a_content_hold_before_its_octets_are_here() {
+fn rfc9110_15_5_14_limits_of_a_content_hold_before_its_octets_are_here() {
     let mut decoder = ContentDecoder::new(Framing::Length(11));
     decoder.set_content_bytes_max(10);
     let too_large = Err(LimitFault::ContentBytes.into());
@@ -142,5 +142,55 @@ fn a_name_is_shown_bounded_and_without_controls() {
             shown.bytes().all(|byte| (b' '..0x7f).contains(&byte)),
             "{shown}"
         );
+    }
+}
+
+/// What a server answers, fault by fault: the clauses that name a status.
+#[test]
+fn rfc9110_15_every_fault_knows_its_status() {
+    let check = |wire: &str, status: u16| {
+        let error = verdict(wire, Limits::default()).unwrap_or_else(|| panic!("{wire:?} is good"));
+        assert_eq!(error.status().as_u16(), status, "{wire:?}: {error}");
+    };
+    let host = "\r\nHost: a\r\n";
+    // RFC 9112 §3: "SHOULD respond with a 501", "MUST respond with a 414".
+    check(&format!("{} / HTTP/1.1{host}\r\n", "A".repeat(65)), 501);
+    check(
+        &format!("GET /{} HTTP/1.1{host}\r\n", "a".repeat(8192)),
+        414,
+    );
+    // RFC 9110 §15.6.6.
+    check(&format!("GET / HTTP/2.0{host}\r\n"), 505);
+    // RFC 9112 §6.1: "SHOULD respond with 501".
+    check(
+        &format!("GET / HTTP/1.1{host}Transfer-Encoding: gzip, chunked\r\n\r\n"),
+        501,
+    );
+    // RFC 6585 §5.
+    check(
+        &format!("GET / HTTP/1.1{host}{}\r\n", "A: b\r\n".repeat(100)),
+        431,
+    );
+    check(
+        &format!("GET / HTTP/1.1{host}A: {}", "b".repeat(65_536)),
+        431,
+    );
+    // RFC 9110 §15.5.14.
+    check(
+        &format!("PUT / HTTP/1.1{host}Content-Length: 10485761\r\n\r\n"),
+        413,
+    );
+    // RFC 9112 §7.1.1: "an appropriate 4xx".
+    let chunked = format!("PUT / HTTP/1.1{host}Transfer-Encoding: chunked\r\n\r\n");
+    check(&format!("{chunked}1;{}", "e".repeat(1024)), 400);
+    check(&format!("{chunked}0\r\n{}", "A: b\r\n".repeat(33)), 431);
+    // RFC 9112 §2.2, §3.2, §5.1, §6.3 and all others.
+    for wire in [
+        "GET / HTTP/1.1\nHost: a\n\n".to_owned(),
+        "GET / HTTP/1.1\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1{host}A : b\r\n\r\n"),
+        format!("GET / HTTP/1.1{host}Content-Length: +1\r\n\r\n"),
+    ] {
+        check(&wire, 400);
     }
 }
