@@ -1,9 +1,12 @@
 //! Writes what the targets begin with to `corpus/`, from the requests that the tests have.
+//!
+//! Run `cargo run --example seeds` in `fuzz`.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
+#[allow(dead_code, reason = "only how its seeds are made is wanted")]
 #[path = "../bodies/connection.rs"]
 mod connection;
 #[path = "../../http1/tests/corpus/mod.rs"]
