@@ -254,4 +254,27 @@ mod tests {
             }
         }
     }
+
+    /// A head holds a copy of its bytes, sixteen octets for each field, and what growing vectors
+    /// keep in reserve; an incomplete one nothing but the latter two.
+    #[test]
+    fn memory_is_bounded_by_what_was_received() {
+        let limits = Limits::default();
+        let fields = "A:\r\n".repeat(limits.fields_max - 2);
+        let begin = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}B: ");
+        let wire = format!(
+            "{begin}{}\r\n\r\n",
+            "b".repeat(limits.head_bytes_max - begin.len() - 4)
+        );
+        assert_eq!(wire.len(), limits.head_bytes_max);
+        let (mut decoder, mut head) = (HeadDecoder::new(), RequestHead::new());
+        let input = &wire.as_bytes()[..wire.len() - 1];
+        assert_eq!(decoder.decode(input, &mut head, &limits), Ok(None));
+        let spans = 2 * 16 * limits.fields_max;
+        assert!(head.capacity() <= spans, "{} B incomplete", head.capacity());
+        let used = decoder.decode(wire.as_bytes(), &mut head, &limits);
+        assert_eq!(used, Ok(Some(wire.len())));
+        let budget = limits.head_bytes_max + spans;
+        assert!(head.capacity() <= budget, "{} B", head.capacity());
+    }
 }

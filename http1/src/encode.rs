@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use crate::error::{Error, LocalFault};
 use crate::grammar::after_visible;
 use crate::status_line::status_line;
+use crate::trailers::may_be_trailer;
 
 const CRLF: &[u8] = b"\r\n";
 
@@ -192,11 +193,25 @@ pub const CHUNK_END: &[u8] = CRLF;
 
 /// Appends the last chunk, trailer fields if there are any, and the end of the message.
 ///
-/// Which fields may be trailers is up to the caller (RFC 9110 §6.5.1).
+/// A field that must not be a trailer (RFC 9110 §6.5.1) is left out: what it says would come too
+/// late, or be believed by somebody on the way. Who wants to know asks [`may_be_trailer`] first.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+///
+/// let mut trailers = HeaderMap::new();
+/// trailers.insert("digest", HeaderValue::from_static("x"));
+/// trailers.insert("content-length", HeaderValue::from_static("5"));
+/// let mut out = Vec::new();
+/// squall_http1::encode_last_chunk(&mut out, Some(&trailers));
+/// assert_eq!(out, b"0\r\ndigest: x\r\n\r\n");
+/// ```
 pub fn encode_last_chunk(out: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
     out.extend_from_slice(b"0\r\n");
-    if let Some(trailers) = trailers {
-        encode_fields(out, trailers);
+    for (name, value) in trailers.into_iter().flatten() {
+        if may_be_trailer(name) {
+            encode_field(out, name, value);
+        }
     }
     out.extend_from_slice(CRLF);
 }

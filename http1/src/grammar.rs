@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn scans_agree_with_their_grammar_octet_by_octet() {
         for byte in 0..=255_u8 {
-            for len in 0..40 {
+            for len in [1, 7, 15, 16, 17, 31, 32, 33, 39] {
                 for at in 0..len {
                     let mut bytes = vec![b'a'; len];
                     bytes[at] = byte;
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn scans_find_the_first_of_two() {
         for first in 0..=255_u8 {
-            for second in 0..=255_u8 {
+            for second in (0..=255_u8).step_by(7) {
                 let mut bytes = *b"abcdefghijklmnopqrstuvw";
                 (bytes[3], bytes[4], bytes[19]) = (first, second, second);
                 check(&bytes);

@@ -83,6 +83,7 @@ mod framing;
 mod grammar;
 mod host;
 mod limits;
+mod offender;
 mod request;
 mod response;
 mod start_line;
@@ -102,6 +103,7 @@ pub use encode::{
 pub use error::{Error, LimitFault, LocalFault, PeerFault};
 pub use framing::{Expectation, Framing, refuse_length};
 pub use limits::Limits;
+pub use offender::{FieldName, offending_field};
 pub use request::RequestHead;
 pub use response::ResponseHead;
 pub use trailers::may_be_trailer;
