@@ -57,7 +57,9 @@ impl Inner {
         self.closers.take();
         self.upgrade.set(None);
         self.address.take();
-        self.origin.take();
+        if self.origin.get().is_some() {
+            self.origin.take();
+        }
     }
 
     /// Forgets the head, which the next decoding would do as well, before a wait in the pool.
