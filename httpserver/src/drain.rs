@@ -35,6 +35,8 @@ type Notice = Box<dyn FnOnce()>;
 pub(crate) struct Guests {
     entries: RefCell<Slab<Entry>>,
     stage: Cell<Stage>,
+    /// Until when new connections may send their first byte, while the server drains.
+    fresh_until: Cell<Option<Instant>>,
     report: Cell<DrainReport>,
     /// How many there are of each class.
     counts: [Cell<u32>; Class::COUNT],
@@ -85,8 +87,7 @@ pub(crate) enum Class {
 enum Stage {
     #[default]
     Open,
-    /// New connections have until then to send their first byte.
-    Draining { fresh_until: Instant },
+    Draining,
     /// Everybody has left, or the last deadline has passed.
     Over,
 }
@@ -115,21 +116,21 @@ impl Guests {
         self.stage.get() != Stage::Open
     }
 
-    /// How long a guest of this class may keep us waiting that may as a rule for `timeout`; `None`
-    /// if it should leave.
+    /// How long a guest of this class may keep a server waiting that drains, if it might keep
+    /// another for `timeout`; `None` if it should leave.
     pub(crate) fn patience(
         &self,
         class: Class,
         timeout: Duration,
-        ioloop: &Handle,
+        now: Instant,
     ) -> Option<Duration> {
         match (self.stage.get(), class) {
             (Stage::Open, _) | (_, Class::Head) => Some(timeout),
-            (Stage::Draining { fresh_until }, Class::Fresh) => {
-                let left = fresh_until.saturating_duration_since(ioloop.now());
+            (Stage::Draining, Class::Fresh) => {
+                let left = self.fresh_until.get()?.saturating_duration_since(now);
                 (!left.is_zero()).then_some(left.min(timeout))
             }
-            (Stage::Draining { .. } | Stage::Over, _) => None,
+            (Stage::Draining | Stage::Over, _) => None,
         }
     }
 
@@ -163,13 +164,11 @@ impl Guests {
     /// Ends the patience of idle connections, and tells those who have joined, in the next turn.
     fn begin_drain(&self, ioloop: &Handle, deadlines: &DrainDeadlines) {
         let fresh_until = ioloop.now() + deadlines.fresh;
-        self.stage.set(match self.stage.get() {
-            Stage::Open => Stage::Draining { fresh_until },
-            Stage::Draining { fresh_until: known } => Stage::Draining {
-                fresh_until: known.min(fresh_until),
-            },
-            Stage::Over => Stage::Over,
-        });
+        let known = self.fresh_until.get().unwrap_or(fresh_until);
+        self.fresh_until.set(Some(known.min(fresh_until)));
+        if self.stage.get() == Stage::Open {
+            self.stage.set(Stage::Draining);
+        }
         for (_, entry) in self.entries.borrow_mut().iter_mut() {
             match entry {
                 // Not closed: a request that has arrived and was not looked at is still answered.
@@ -253,7 +252,7 @@ impl Guests {
             self.recount(Some(entry.class()), None);
             if *entry.is_cut() {
                 self.cut.set(self.cut.get() - 1);
-            } else if matches!(self.stage.get(), Stage::Draining { .. }) {
+            } else if self.stage.get() == Stage::Draining {
                 let mut report = self.report.get();
                 report.count_left(entry.class());
                 self.report.set(report);

@@ -141,7 +141,7 @@ impl Forwarded {
         for line in lines.into_iter().rev() {
             // One that is broken may be so because its left end, a client's, has swallowed what a
             // proxy has added. Then nothing in it is to be believed.
-            let Some(elements) = element::parse_line(line) else {
+            let Some(elements) = element::parse_line(line, HOPS_MAX + 1) else {
                 return Origin::default();
             };
             for element in elements.into_iter().rev() {

@@ -132,13 +132,16 @@ impl Heads {
 
     fn begin_to_wait(&mut self, stream: &StreamHandle) -> Result<(), End> {
         let server = self.guest.server();
-        let (class, timeout) = match (&self.partial, self.count > 0) {
+        let (class, mut timeout) = match (&self.partial, self.count > 0) {
             (Some(_), _) => (Class::Head, server.config.timeout_header),
             (None, true) => (Class::Idle, server.config.timeout_idle),
             (None, false) => (Class::Fresh, server.config.timeout_header),
         };
-        let patience = server.guests.patience(class, timeout, &server.ioloop);
-        stream.set_deadline(Some(patience.ok_or(End::Said)?));
+        if server.guests.is_draining() {
+            let patience = server.guests.patience(class, timeout, server.ioloop.now());
+            timeout = patience.ok_or(End::Said)?;
+        }
+        stream.set_deadline(Some(timeout));
         self.guest.set_class(class);
         Ok(())
     }

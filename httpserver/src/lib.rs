@@ -1,7 +1,7 @@
 //! An HTTP/1.1 server on Squall's streams: connections in, exchanges out.
 //!
 //! ```text
-//!            Listening (iostream)
+//!   listeners.rs     listeners, each with a site (site.rs): PROXY header, TLS
 //!                 | a stream
 //!                 v
 //!   connection.rs   head -> exchange -> answer, again      one async fn: the spine
@@ -30,6 +30,23 @@
 //! ioloop.run_until(server.stop(std::time::Duration::from_secs(1)))?;
 //! # std::io::Result::Ok(())
 //! ```
+//!
+//! # Where it listens, and how it ends
+//!
+//! | to serve | use |
+//! |---|---|
+//! | an address, or more of them | [`HttpServer::listen`] |
+//! | a Unix socket | [`HttpServer::listen_unix`] |
+//! | what systemd has bound, or a process before us | [`HttpServer::add_listener`] |
+//! | each of these in a way of its own, with TLS for one | [`ListenerConfig`] |
+//! | on several threads | [`Workers`] |
+//! | streams that others have accepted, or in memory | [`HttpServer::serve_stream`] |
+//! | until a signal comes | [`HttpServer::run_until_signal`] |
+//! | to the end of what is begun | [`HttpServer::drain`] |
+//! | and have the next process go on | [`HttpServer::offer_to`] |
+//!
+//! What bounds a peer is in [`Config`], each limit with its reason; whose word is taken for who the
+//! client is, behind proxies, is in [`Forwarded`].
 //!
 //! # What this is not
 //!

@@ -66,7 +66,9 @@ impl Inner {
         self.upgrade.set(None);
         self.extra.get_mut().take();
         self.address.take();
-        self.origin.take();
+        if self.origin.get().is_some() {
+            self.origin.take();
+        }
         self.seen.reset();
     }
 

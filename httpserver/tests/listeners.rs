@@ -180,6 +180,28 @@ fn connections_have_their_maxima() {
     assert_eq!((counters[2].accepted, counters[2].refused_per_peer), (3, 0));
 }
 
+/// The proxy's own connections are not counted, but those of the clients that it tells.
+#[test]
+fn clients_behind_a_proxy_have_their_maximum() {
+    let ioloop = IoLoop::new().unwrap();
+    let one_each = AdmissionLimits::default().connections_per_peer_max(1);
+    let proxies = TrustedPeers::from_networks(["127.0.0.1"]).unwrap();
+    let config = Config::default()
+        .with_admission(one_each)
+        .with_proxy_protocol(ProxyProtocol::trusting(proxies));
+    let server = HttpServer::with_config(&ioloop, config, tell_client);
+    let address = server.listen("127.0.0.1:0").unwrap();
+    let told = run(&ioloop, move || {
+        let header = |last| format!("PROXY TCP4 192.0.2.{last} 198.51.100.1 51000 443\n");
+        let mut first = TcpStream::connect(address).unwrap();
+        let keep = format!("{}GET / HTTP/1.1\nhost: a\n\n", header(7)).crlf();
+        first.write_all(keep.as_bytes()).unwrap();
+        first.read_exact(&mut [0]).unwrap();
+        [7, 8].map(|last| ask(TcpStream::connect(address).unwrap(), &header(last)))
+    });
+    assert_eq!(told, ["", "true Some(192.0.2.8)"]);
+}
+
 #[test]
 fn settings_of_a_listener_that_make_no_sense_are_refused() {
     let ioloop = IoLoop::new().unwrap();

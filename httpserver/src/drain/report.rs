@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long connections have when a server stops, by what they are doing: the time from the
-/// beginning of the drain, after which those of a class are cut.
+/// beginning of the drain, after which those that are in a class are cut.
 ///
 /// Connections between two requests have none: they are closed at once, as every client of
 /// HTTP/1.1 has to expect (RFC 9112, section 9.3.1).
@@ -78,7 +78,8 @@ impl DrainDeadlines {
     }
 
     /// For what has [joined the drain](crate::Exchange::join_drain): WebSockets, streams of
-    /// events. They are told when it begins. Default 25 s.
+    /// events. They are told when it begins, and close themselves; after this, nobody waits for
+    /// them any more. Default 25 s.
     pub fn with_joined(mut self, deadline: Duration) -> Self {
         self.joined = deadline;
         self

@@ -8,6 +8,8 @@
 //! Spaces are allowed beside a comma, as in all lists, and nowhere else. Text with a backslash in
 //! it is kept as it is: no address and no host has one, so it will be none of these.
 
+use std::collections::VecDeque;
+
 /// What one proxy has told. Values as they stand there, without their quotes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Element<'a> {
@@ -17,9 +19,10 @@ pub(super) struct Element<'a> {
     pub(super) host: Option<&'a [u8]>,
 }
 
-/// All elements of a line; `None` if any of it is malformed.
-pub(super) fn parse_line(line: &[u8]) -> Option<Vec<Element<'_>>> {
-    let mut elements = Vec::new();
+/// The last elements of a line, so many at most; `None` if any of it is malformed. A long line may
+/// have thousands, and nobody wants more memory for them than for the line.
+pub(super) fn parse_line(line: &[u8], most: usize) -> Option<VecDeque<Element<'_>>> {
+    let mut elements = VecDeque::new();
     let mut rest = line.trim_ascii();
     while !rest.is_empty() {
         // RFC 9110, section 5.6.1.2: empty members count for nothing.
@@ -28,7 +31,10 @@ pub(super) fn parse_line(line: &[u8]) -> Option<Vec<Element<'_>>> {
             continue;
         }
         let (element, after) = parse_element(rest)?;
-        elements.push(element);
+        if elements.len() == most {
+            elements.pop_front();
+        }
+        elements.push_back(element);
         rest = match after.trim_ascii_start() {
             [] => &[],
             [b',', next @ ..] => next.trim_ascii_start(),
@@ -98,7 +104,7 @@ mod tests {
     #[track_caller]
     fn check(line: &str, expected: Option<&[[&str; 3]]>) {
         let text = |value: Option<&[u8]>| String::from_utf8(value.unwrap_or(b"-").to_vec());
-        let found = parse_line(line.as_bytes()).map(|elements| {
+        let found = parse_line(line.as_bytes(), 3).map(|elements| {
             let told = |element: &Element<'_>| {
                 [element.node, element.proto, element.host].map(|value| text(value).unwrap())
             };
@@ -133,6 +139,10 @@ mod tests {
         check(
             " , for=a ,, for=b,",
             Some(&[["a", "-", "-"], ["b", "-", "-"]]),
+        );
+        check(
+            "for=a, for=b, for=c, for=d",
+            Some(&[["b", "-", "-"], ["c", "-", "-"], ["d", "-", "-"]]),
         );
         check("for=\"a, b\\\", c\"", Some(&[["a, b\\\", c", "-", "-"]]));
     }
