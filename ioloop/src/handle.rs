@@ -195,7 +195,14 @@ impl Handle {
         self.inner.timers.borrow_mut().add(deadline, action)
     }
 
-    /// Takes a deadline off the loop. `false` when it has fired or was removed before.
+    /// Moves a callback to `after` from now, unless it has been called or was removed. Moving it to
+    /// later is one store.
+    pub fn move_timeout(&self, timeout: Timeout, after: Duration) {
+        let deadline = self.inner.clock.deadline_after(after);
+        self.inner.timers.borrow_mut().set(timeout, deadline);
+    }
+
+    /// Takes a callback's deadline off the loop. `false` when it has fired or was removed before.
     pub fn remove_timeout(&self, timeout: Timeout) -> bool {
         let removed = self.inner.timers.borrow_mut().remove(timeout);
         removed.is_some()
@@ -245,6 +252,7 @@ impl Handle {
         let source = self.inner.sources.borrow_mut().remove(token);
         drop(source);
     }
+        self.inner.timers.borrow_mut().forget_source(token);
 
     /// Tells a source in the next turn that it is `ready`, and keeps the loop from sleeping until
     /// then: for one that has used its share of this turn up, and for sources without a
@@ -253,17 +261,15 @@ impl Handle {
         self.inner.again.borrow_mut().push((token, ready));
     }
 
-    /// A deadline for a source, asleep until [`Self::set_deadline`]: when it passes, the source is
-    /// told [`Ready::DEADLINE`]. Free it with [`Self::remove_timeout`].
-    pub fn add_deadline(&self, token: Token) -> Timeout {
-        self.add_timer(NEVER, Action::Notify(token))
-    }
-
-    /// Sets a source's deadline to `after` from now, or to never. Pushing it forward is one store,
-    /// however many deadlines there are.
-    pub fn set_deadline(&self, timeout: Timeout, after: Option<Duration>) {
-        let deadline = after.map_or(NEVER, |after| self.inner.clock.deadline_after(after));
-        self.inner.timers.borrow_mut().set(timeout, deadline);
+    /// Sets a source's deadline to `after` from now, or to never, which it is at first. When it
+    /// passes, the source is told [`Ready::DEADLINE`], once, and it is at never again. A source has
+    /// one, and loses it when it leaves the loop. Pushing it forward is one store, however many
+    /// deadlines there are.
+    pub fn set_deadline(&self, token: Token, after: Option<Duration>) {
+        if self.inner.sources.borrow().get(token).is_some() {
+            let deadline = after.map_or(NEVER, |after| self.inner.clock.deadline_after(after));
+            self.inner.timers.borrow_mut().set_source(token, deadline);
+        }
     }
 
     /// Calls the source's [`Source::on_turn_end`] when this turn ends; asked twice, twice.

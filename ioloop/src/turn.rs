@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::Nanos;
 use crate::ioloop::Poller;
 use crate::remote::Post;
-use crate::timers::Fired;
+use crate::timers::{Action, Fired};
 use crate::{IoLoop, Origin, Ready, Token, current, task};
 
 /// How long a wait on a virtual clock that nothing can end lasts before it panics.
@@ -130,8 +130,12 @@ impl IoLoop {
             let fired = inner.timers.borrow_mut().pop_due(now, mark);
             match fired {
                 None => return,
-                Some(Fired::Call(callback)) => self.handle().guard(Origin::Callback, callback),
-                Some(Fired::Wake(waker)) => self.handle().guard(Origin::Task, || waker.wake()),
+                Some(Fired::Act(Action::Call(callback))) => {
+                    self.handle().guard(Origin::Callback, callback);
+                }
+                Some(Fired::Act(Action::Wake(waker))) => {
+                    self.handle().guard(Origin::Task, || waker.wake());
+                }
                 Some(Fired::Notify(token)) => self.tell(token, Ready::DEADLINE),
             }
         }

@@ -137,11 +137,11 @@ fn a_source_that_asks_again_in_every_turn_starves_nobody() {
 
 #[test]
 fn a_deadline_that_is_set_to_now_whenever_it_passes_starves_nobody() {
-    struct Now(Cell<Option<squall_ioloop::Timeout>>);
+    struct Now(Cell<Option<Token>>);
     impl Source for Now {
         fn on_ready(&self, ioloop: &Handle, _: Ready) {
-            let deadline = self.0.get().expect("set by the test");
-            ioloop.set_deadline(deadline, Some(Duration::ZERO));
+            let token = self.0.get().expect("set by the test");
+            ioloop.set_deadline(token, Some(Duration::ZERO));
         }
     }
     everything_else_runs_beside(|ioloop| {
@@ -149,9 +149,8 @@ fn a_deadline_that_is_set_to_now_whenever_it_passes_starves_nobody() {
         let token = ioloop
             .register(source.clone(), None, Interest::Read)
             .unwrap();
-        let deadline = ioloop.add_deadline(token);
-        source.0.set(Some(deadline));
-        ioloop.set_deadline(deadline, Some(Duration::ZERO));
+        source.0.set(Some(token));
+        ioloop.set_deadline(token, Some(Duration::ZERO));
     });
 }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
-use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
+use squall_ioloop::{Handle, Interest, Ready, Source, Token};
 
 use crate::complaint::Complaint;
 use crate::listening_socket::ListeningSocket;
@@ -24,7 +24,6 @@ pub(crate) struct Acceptor {
     admission: Admission,
     /// The end of a rest, or of a pause for the sake of the pace: one, however many connections
     /// come meanwhile.
-    deadline: Cell<Option<Timeout>>,
     /// Since when connections have been waiting that there are no descriptors for.
     short_since: Cell<Option<Instant>>,
     spare: Rc<Spare>,
@@ -106,7 +105,6 @@ impl Acceptor {
             token: Cell::new(None),
             handle_stream,
             admission,
-            deadline: Cell::new(None),
             short_since: Cell::new(None),
             spare: Spare::of(ioloop),
             failures: Complaint::default(),
@@ -124,9 +122,6 @@ impl Acceptor {
         let Some(socket) = self.socket.take() else {
             return;
         };
-        if let Some(deadline) = self.deadline.take() {
-            ioloop.remove_timeout(deadline);
-        }
         if let Some(token) = self.token.take() {
             // Not left to the close: where another process holds the socket too, it stays open,
             // and would ring this loop for every connection of the other.
@@ -253,15 +248,9 @@ impl Acceptor {
     }
 
     fn come_back_after(&self, ioloop: &Handle, pause: Duration) {
-        let Some(token) = self.token.get() else {
-            return;
-        };
-        let deadline = self.deadline.get().unwrap_or_else(|| {
-            let deadline = ioloop.add_deadline(token);
-            self.deadline.set(Some(deadline));
-            deadline
-        });
-        ioloop.set_deadline(deadline, Some(pause));
+        if let Some(token) = self.token.get() {
+            ioloop.set_deadline(token, Some(pause));
+        }
     }
 
     /// At most one line a second, however many connections fail.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::Context;
 use std::time::Duration;
 
-use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
+use squall_ioloop::{Handle, Interest, Ready, Source, Token};
 
 use crate::budget::Budget;
 use crate::error::Interruption;
@@ -25,7 +25,6 @@ pub(crate) struct Core<T: Transport + ?Sized> {
     pub(crate) shared: Rc<Shared>,
     state: RefCell<State>,
     token: Cell<Option<Token>>,
-    deadline: Cell<Option<Timeout>>,
     /// What the transport is believed to be ready for; a short read or write takes it back.
     ready: Cell<Ready>,
     /// What the next wait is to be ended with.
@@ -57,7 +56,6 @@ impl<T: Transport> Core<T> {
             shared: Shared::of(ioloop),
             state: RefCell::new(State::Open),
             token: Cell::new(None),
-            deadline: Cell::new(None),
             // A fresh transport takes bytes; if not, the first write says so.
             ready: Cell::new(Ready::WRITABLE),
             interruption: Cell::new(None),
@@ -173,15 +171,9 @@ impl<T: Transport + ?Sized> Core<T> {
 
     pub(crate) fn set_deadline(&self, after: Option<Duration>) {
         self.forget(Interruption::Deadline);
-        let Some(token) = self.token.get() else {
-            return;
-        };
-        let deadline = self.deadline.get().unwrap_or_else(|| {
-            let deadline = self.ioloop.add_deadline(token);
-            self.deadline.set(Some(deadline));
-            deadline
-        });
-        self.ioloop.set_deadline(deadline, after);
+        if let Some(token) = self.token.get() {
+            self.ioloop.set_deadline(token, after);
+        }
     }
 
     /// What the wait that is about to begin is to be ended with at once.
@@ -290,9 +282,6 @@ impl<T: Transport + ?Sized> Core<T> {
         let unsent = self.take_unsent();
         let is_all_sent = !has_failed && unsent.as_ref().is_some_and(WriteBuffer::is_empty);
         drop(unsent);
-        if let Some(deadline) = self.deadline.take() {
-            self.ioloop.remove_timeout(deadline);
-        }
         self.release_extras();
         close(&self.transport, is_all_sent);
         self.reader.wake();

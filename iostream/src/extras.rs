@@ -11,7 +11,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
-use squall_ioloop::{Handle, Ready, Source, Timeout, Token};
+use squall_ioloop::{Handle, Ready, Source, Token};
 
 use crate::core::Core;
 use crate::error::{CutOff, Interruption, StreamClosed};
@@ -49,7 +49,7 @@ pub(crate) struct Extras {
     reading: RefCell<Throttle>,
     writing: RefCell<Throttle>,
     member: RefCell<Option<Member>>,
-    alarm: OnceCell<(Token, Timeout)>,
+    alarm: OnceCell<Token>,
     /// When the alarm will fire, if it is set.
     alarm_at: Cell<Option<Instant>>,
 }
@@ -131,8 +131,7 @@ impl Core<dyn Transport> {
                 .ioloop
                 .register(alarm, None, squall_ioloop::Interest::Both)
             {
-                let timeout = self.ioloop.add_deadline(token);
-                let _ = extras.alarm.set((token, timeout));
+                let _ = extras.alarm.set(token);
             }
         }
         extras
@@ -281,8 +280,7 @@ impl<T: Transport + ?Sized> Core<T> {
         drop(extras.reading.take());
         drop(extras.writing.take());
         extras.watch.replace(None);
-        if let Some((token, timeout)) = extras.alarm.get() {
-            self.ioloop.remove_timeout(*timeout);
+        if let Some(token) = extras.alarm.get() {
             self.ioloop.deregister(*token, None);
         }
     }
@@ -332,13 +330,13 @@ impl<T: Transport + ?Sized> Core<T> {
 
     /// Moves the alarm if it would be later. One that is early finds out when it fires.
     fn alarm_by(&self, extras: &Extras, at: Instant) {
-        let (Some((_, timeout)), false) = (extras.alarm.get(), self.is_over()) else {
+        let (Some(token), false) = (extras.alarm.get(), self.is_over()) else {
             return;
         };
         if extras.alarm_at.get().is_none_or(|set| at < set) {
             extras.alarm_at.set(Some(at));
             let after = at.saturating_duration_since(self.ioloop.now());
-            self.ioloop.set_deadline(*timeout, Some(after));
+            self.ioloop.set_deadline(*token, Some(after));
         }
     }
 }
