@@ -74,6 +74,7 @@ mod turn;
 
 pub use builder::Builder;
 pub use error::{Closed, JoinError, Stopped, TimedOut};
+mod wakers;
 pub use exception::{Exception, Origin};
 pub use executor::{Executor, ExecutorMetrics, ExecutorOptions};
 pub use handle::Handle;

@@ -177,7 +177,7 @@ impl IoLoop {
                 Post::Call(callback) => self
                     .handle()
                     .guard(Origin::Callback, || callback(self.handle())),
-                Post::Wake(key) => inner.ready_tasks.borrow_mut().push_back(key),
+                Post::Wake(key) => task::wake(self.handle(), key),
             }
         }
         // Callbacks that callbacks add are for the next turn.
