@@ -39,31 +39,30 @@ pub(crate) enum End {
     Refused(Error),
 }
 
-/// Serves one connection to its end.
-#[expect(
-    clippy::manual_async_fn,
-    reason = "an async fn keeps its arguments twice: 56 of these bytes for each idle connection"
-)]
-pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Output = ()> {
+/// Serves one connection to its end. Not an `async fn`, which would keep its arguments twice, for
+/// each idle connection.
+pub(crate) fn serve(mut stream: IoStream, server: &Rc<Shared>) -> impl Future<Output = ()> + use<> {
+    let mut heads = Heads::new(server.register(stream.handle()));
     async move {
-        let mut heads = Heads::new(server.register(stream.handle()));
         let end = loop {
             let exchange = match heads.next(&mut stream).await {
                 Ok(exchange) => exchange,
                 Err(end) => break end,
             };
             if exchange.has_content() {
-                exchange.incoming.begin(&exchange.head, &server.config);
+                exchange
+                    .incoming
+                    .begin(&exchange.head, &heads.server().config);
                 let writer = stream.handle();
                 exchange.incoming.lend(stream);
-                answer(&exchange, &writer, &server).await;
+                answer(&exchange, &writer, heads.server()).await;
                 // Nobody is reading any more, so it is there.
                 let Some(reader) = exchange.incoming.take_back() else {
                     return;
                 };
                 stream = reader;
             } else {
-                answer(&exchange, &stream, &server).await;
+                answer(&exchange, &stream, heads.server()).await;
             }
             match exchange.phase.get() {
                 Phase::Finished { stays: true } => {}
@@ -83,7 +82,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
             }
             if !exchange.incoming.is_over() {
                 // Boxed, as all that is rare is here: it must not make those that idle larger.
-                if Box::pin(discard(&exchange, &mut stream, &server))
+                if Box::pin(discard(&exchange, &mut stream, heads.server()))
                     .await
                     .is_err()
                 {
@@ -93,11 +92,12 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
             heads.reuse(exchange);
             if heads.in_one_go() >= REQUESTS_PER_TURN || stream.unsent_len() > UNSENT_BYTES_MAX {
                 heads.rest();
-                if Box::pin(step_aside(&stream, &server)).await.is_err() {
+                if Box::pin(step_aside(&stream, heads.server())).await.is_err() {
                     return;
                 }
             }
         };
+        let server = heads.server().clone();
         Box::pin(close(stream, server, end)).await;
     }
 }
@@ -150,7 +150,7 @@ mod tests {
         let ioloop = IoLoop::new().unwrap();
         let server = HttpServer::new(&ioloop, |http: Exchange| async move { http.finish() });
         let (stream, _) = memory::pair(&ioloop, memory::Options::default());
-        let size = size_of_val(&serve(stream, server.shared().clone()));
-        assert!(size <= 280, "{size} B");
+        let size = size_of_val(&serve(stream, server.shared()));
+        assert!(size <= 216, "{size} B");
     }
 }

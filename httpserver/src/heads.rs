@@ -17,6 +17,7 @@ use crate::Error;
 use crate::answer::deliver;
 use crate::connection::End;
 use crate::drain::Guest;
+use crate::server::Shared;
 use crate::state::Inner;
 
 /// The heads of one connection.
@@ -43,6 +44,10 @@ impl Heads {
             is_used: false,
             in_one_go: 0,
         }
+    }
+
+    pub(crate) fn server(&self) -> &Rc<Shared> {
+        self.guest.server()
     }
 
     pub(crate) fn in_one_go(&self) -> u32 {

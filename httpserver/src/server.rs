@@ -103,7 +103,7 @@ impl HttpServer {
     pub fn serve_stream(&self, stream: IoStream) {
         self.shared
             .ioloop
-            .spawn_detached(connection::serve(stream, self.shared.clone()));
+            .spawn_detached(connection::serve(stream, &self.shared));
     }
 
     #[cfg(test)]

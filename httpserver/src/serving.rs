@@ -13,19 +13,23 @@ use crate::server::Shared;
 use crate::service::ServiceFuture;
 use crate::state::Inner;
 
-/// Runs the service until the answer is finished, or given up.
-pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
+/// Runs the service until the answer is finished, or given up. It begins at once, and keeps what it
+/// is given once only, as an `async fn` does not: a connection has room for this while it idles.
+pub(crate) fn answer<'a>(
+    exchange: &'a Rc<Inner>,
+    writer: &'a StreamHandle,
+    server: &'a Rc<Shared>,
+) -> impl Future<Output = ()> + 'a {
     let handle = Exchange::begin(exchange, writer, server);
     let mut service = guard(exchange, || server.service.serve(handle));
     let mut gone = None;
-    poll_fn(|cx| {
+    poll_fn(move |cx| {
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
         if polled.is_pending() && exchange.has_closers() {
             poll_closers(exchange, writer, &mut gone, cx);
         }
         polled
     })
-    .await;
 }
 
 fn poll_answer(

@@ -16,14 +16,16 @@ use crate::budget::Budget;
 use crate::error::Interruption;
 use crate::extras::Extras;
 use crate::shared::Shared;
-use crate::waiter::{Closer, Closers, Waiter, Waiters};
+use crate::waiter::{Awaited, Told, Waiter, Waits};
 use crate::write_buffer::WriteBuffer;
 use crate::{StreamClosed, StreamError, Transport};
 
 pub(crate) struct Core<T: Transport + ?Sized> {
     pub(crate) ioloop: Handle,
     pub(crate) shared: Rc<Shared>,
-    state: RefCell<State>,
+    state: Cell<State>,
+    /// Why it is not open any more, if something has failed.
+    cause: OnceCell<Rc<io::Error>>,
     token: Cell<Option<Token>>,
     /// What the transport is believed to be ready for; a short read or write takes it back.
     ready: Cell<Ready>,
@@ -31,21 +33,21 @@ pub(crate) struct Core<T: Transport + ?Sized> {
     interruption: Cell<Option<Interruption>>,
     pub(crate) is_flush_queued: Cell<bool>,
     pub(crate) reader: Waiter,
-    pub(crate) writers: Waiters,
-    pub(crate) closers: Closers,
+    pub(crate) waits: Waits,
     pub(crate) write_buffer: RefCell<WriteBuffer>,
     pub(crate) budget: Budget,
     pub(crate) extras: OnceCell<Box<Extras>>,
     pub(crate) transport: T,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
     /// A write has failed: nothing can be written any more, and what has arrived can still be read.
     /// A server that answers early and goes away makes a write fail of a peer that has not read the
     /// answer yet (`docs/decisions/008-half-failed.md`).
-    Failed(StreamClosed),
-    Closed(StreamClosed),
+    Failed,
+    Closed,
 }
 
 impl<T: Transport> Core<T> {
@@ -54,15 +56,15 @@ impl<T: Transport> Core<T> {
         let core = Rc::new(Self {
             ioloop: ioloop.clone(),
             shared: Shared::of(ioloop),
-            state: RefCell::new(State::Open),
+            state: Cell::new(State::Open),
+            cause: OnceCell::new(),
             token: Cell::new(None),
             // A fresh transport takes bytes; if not, the first write says so.
             ready: Cell::new(Ready::WRITABLE),
             interruption: Cell::new(None),
             is_flush_queued: Cell::new(false),
             reader: Waiter::default(),
-            writers: Waiters::default(),
-            closers: Closers::default(),
+            waits: Waits::default(),
             write_buffer: RefCell::default(),
             budget: Budget::default(),
             extras: OnceCell::new(),
@@ -199,19 +201,19 @@ impl<T: Transport + ?Sized> Core<T> {
         };
         self.interruption.set(Some(told));
         self.reader.wake();
-        self.writers.wake();
+        self.wake_writers();
     }
 
     // ---- closing
 
     /// Whether nothing can be written any more.
     pub(crate) fn is_closed(&self) -> bool {
-        !matches!(*self.state.borrow(), State::Open)
+        self.state.get() != State::Open
     }
 
     /// Whether nothing can be read any more, either.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(*self.state.borrow(), State::Closed(_))
+        self.state.get() == State::Closed
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -219,17 +221,22 @@ impl<T: Transport + ?Sized> Core<T> {
     }
 
     pub(crate) fn check_open(&self) -> Result<(), StreamClosed> {
-        match &*self.state.borrow() {
-            State::Open => Ok(()),
-            State::Failed(closed) | State::Closed(closed) => Err(closed.clone()),
+        if self.is_closed() {
+            return Err(self.closed());
         }
+        Ok(())
     }
 
     pub(crate) fn check_readable(&self) -> Result<(), StreamClosed> {
-        match &*self.state.borrow() {
-            State::Open | State::Failed(_) => Ok(()),
-            State::Closed(closed) => Err(closed.clone()),
+        if self.is_over() {
+            return Err(self.closed());
         }
+        Ok(())
+    }
+
+    #[cold]
+    fn closed(&self) -> StreamClosed {
+        StreamClosed::with_cause(self.cause.get().cloned())
     }
 
     pub(crate) fn token(&self) -> Option<Token> {
@@ -242,8 +249,8 @@ impl<T: Transport + ?Sized> Core<T> {
         if self.is_closed() {
             return;
         }
-        self.state
-            .replace(State::Failed(StreamClosed::because(error)));
+        self.state.set(State::Failed);
+        let _ = self.cause.set(Rc::new(error));
         drop(self.take_unsent());
         if let Some(extras) = self.extras.get() {
             // Nobody waits for the peer to take anything any more.
@@ -252,7 +259,7 @@ impl<T: Transport + ?Sized> Core<T> {
         // There may be no further event.
         self.set_ready(Ready::READABLE);
         self.reader.wake();
-        self.writers.wake();
+        self.wake_writers();
         self.tell_closers();
     }
 
@@ -273,19 +280,21 @@ impl<T: Transport + ?Sized> Core<T> {
     }
 
     fn close_with(&self, closed: StreamClosed, close: impl FnOnce(&T, bool)) {
-        let (first, has_failed) = match &*self.state.borrow() {
-            State::Open => (closed, false),
-            State::Failed(first) => (first.clone(), true),
-            State::Closed(_) => return,
+        let has_failed = match self.state.replace(State::Closed) {
+            State::Open => false,
+            State::Failed => true,
+            State::Closed => return,
         };
-        self.state.replace(State::Closed(first));
+        if let (false, Some(cause)) = (has_failed, closed.into_cause()) {
+            let _ = self.cause.set(cause);
+        }
         let unsent = self.take_unsent();
         let is_all_sent = !has_failed && unsent.as_ref().is_some_and(WriteBuffer::is_empty);
         drop(unsent);
         self.release_extras();
         close(&self.transport, is_all_sent);
         self.reader.wake();
-        self.writers.wake();
+        self.wake_writers();
         self.tell_closers();
         // Last: the loop's reference may be the last but one.
         if let Some(token) = self.token.take() {
@@ -329,10 +338,18 @@ impl<T: Transport + ?Sized> Core<T> {
     }
 
     fn tell_closers(&self) {
-        for closer in self.closers.take() {
-            match closer {
-                Closer::Call(callback) => self.ioloop.add_callback(callback),
-                Closer::Wake(waker) => waker.wake(),
+        self.tell(Awaited::End);
+    }
+
+    pub(crate) fn wake_writers(&self) {
+        self.tell(Awaited::Room);
+    }
+
+    fn tell(&self, awaited: Awaited) {
+        for told in self.waits.take(awaited) {
+            match told {
+                Told::Call(callback) => self.ioloop.add_callback(callback),
+                Told::Wake(waker) => waker.wake(),
             }
         }
     }
@@ -362,7 +379,7 @@ impl<T: Transport + ?Sized> Source for Core<T> {
         if ready.contains(Ready::WRITABLE) {
             self.flush_transport();
             self.flush();
-            self.writers.wake();
+            self.wake_writers();
         }
         if ready.contains(Ready::READABLE) {
             self.note_arrival();
@@ -389,6 +406,6 @@ mod tests {
     fn a_core_is_small() {
         // One of them is what an idle stream costs; what few streams need is behind `extras`.
         let size = size_of::<Core<SocketTransport>>();
-        assert!(size <= 272, "{size} bytes");
+        assert!(size <= 120, "{size} bytes");
     }
 }

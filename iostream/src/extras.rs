@@ -299,7 +299,7 @@ impl<T: Transport + ?Sized> Core<T> {
         }
         if is_due(&extras.writing) {
             self.flush();
-            self.writers.wake();
+            self.wake_writers();
         }
         let look = || extras.watch.borrow_mut().as_mut()?.look(now);
         match look() {

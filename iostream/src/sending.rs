@@ -9,6 +9,7 @@ use squall_ioloop::Ready;
 use crate::core::Core;
 use crate::error::CutOff;
 use crate::file_range::FileRange;
+use crate::waiter::Awaited;
 use crate::write_buffer::{Full, SendError};
 use crate::{StreamClosed, StreamError, Transport};
 
@@ -45,7 +46,9 @@ impl<T: Transport + ?Sized> Core<T> {
 
     pub(crate) fn send_file(&self, range: FileRange) -> Result<(), StreamError> {
         self.check_open()?;
-        self.write_buffer.borrow_mut().push_file(range);
+        self.write_buffer
+            .borrow_mut()
+            .push_file(range, &self.shared);
         Ok(())
     }
 
@@ -116,7 +119,7 @@ impl<T: Transport + ?Sized> Core<T> {
         }
         if sent > 0 {
             // Of what has gone here, no event will tell those who wait for it.
-            self.writers.wake();
+            self.wake_writers();
         }
         sent
     }
@@ -213,6 +216,6 @@ impl<T: Transport + ?Sized> Core<T> {
     }
 
     pub(crate) fn wait_for_room(&self, cx: &Context<'_>) {
-        self.writers.wait(cx.waker());
+        self.waits.wait(Awaited::Room, cx.waker());
     }
 }
