@@ -275,6 +275,14 @@ impl Handle {
     /// Calls the source's [`Source::on_turn_end`] when this turn ends; asked twice, twice.
     pub fn at_turn_end(&self, token: Token) {
         self.inner.turn_end.borrow_mut().push(token);
+    /// When a source's deadline passes, if it is set.
+    pub fn deadline(&self, token: Token) -> Option<Instant> {
+        match self.inner.timers.borrow().source_deadline(token) {
+            NEVER => None,
+            deadline => Some(self.inner.clock.instant_at(deadline)),
+        }
+    }
+
     }
 
     // ---- the rest

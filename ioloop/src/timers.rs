@@ -186,6 +186,13 @@ impl Timers {
         self.set_lead(Owner::of_source(token), deadline);
     }
 
+    pub(crate) fn source_deadline(&self, token: Token) -> Nanos {
+        match self.sources.get(token.slot()) {
+            Some(lead) if lead.generation == token.generation() => lead.deadline,
+            _ => NEVER,
+        }
+    }
+
     /// For a source that leaves the loop, so that the next owner of its slot begins with none.
     pub(crate) fn forget_source(&mut self, token: Token) {
         match self.sources.get_mut(token.slot()) {

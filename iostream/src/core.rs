@@ -183,9 +183,13 @@ impl<T: Transport + ?Sized> Core<T> {
         self.interruption.take().map(StreamError::from)
     }
 
+    pub(crate) fn is_interrupted_by(&self, interruption: Interruption) -> bool {
+        self.interruption.get() == Some(interruption)
+    }
+
     /// Takes back what nobody was told of yet.
     pub(crate) fn forget(&self, interruption: Interruption) {
-        if self.interruption.get() == Some(interruption) {
+        if self.is_interrupted_by(interruption) {
             self.interruption.set(None);
         }
     }

@@ -18,6 +18,7 @@ use crate::error::{CutOff, Interruption, StreamClosed};
 use crate::guards::{Finding, Watch};
 use crate::memory_budget::Member;
 use crate::rate_limit::Throttle;
+use crate::settings::Rare;
 use crate::shared::RECEIVE_BYTES;
 use crate::{Guards, MemoryBudget, RateLimit, Transport};
 
@@ -116,6 +117,30 @@ impl Core<dyn Transport> {
         self.note_unread(unread);
         self.note_unsent(extras);
         self.reader.wake();
+    }
+
+    pub(crate) fn take_rare(&self) -> Option<Rare> {
+        let extras = self.extras.get()?;
+        let member = extras.member.take();
+        Some(Rare {
+            watermarks: extras.watermarks.get(),
+            unsent_bytes_max: extras.unsent_bytes_max.get(),
+            watch: extras.watch.take(),
+            reading: extras.reading.take(),
+            writing: extras.writing.take(),
+            budget: member.as_ref().map(Member::budget),
+        })
+    }
+
+    pub(crate) fn put_rare(self: &Rc<Self>, rare: Rare, unread: usize) {
+        let extras = self.extras_with_alarm();
+        extras.watermarks.set(rare.watermarks);
+        extras.unsent_bytes_max.set(rare.unsent_bytes_max);
+        extras.watch.replace(rare.watch);
+        extras.reading.replace(rare.reading);
+        extras.writing.replace(rare.writing);
+        self.set_memory_budget(rare.budget.as_ref(), unread);
+        self.set_alarm(extras);
     }
 
     fn extras(&self) -> &Extras {

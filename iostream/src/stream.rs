@@ -17,6 +17,7 @@ use squall_ioloop::Handle;
 use crate::core::Core;
 use crate::file_range::FileRange;
 use crate::read_buffer::ReadBuffer;
+use crate::settings::Settings;
 use crate::waiter::{Awaited, Place, Told, UNNUMBERED};
 use crate::{
     Address, Guards, MemoryBudget, RateLimit, SocketTransport, StreamClosed, StreamError, Transport,
@@ -174,6 +175,10 @@ impl Drop for IoStream {
 impl StreamHandle {
     pub(crate) fn core(&self) -> &Core<dyn Transport> {
         &self.core
+    }
+
+    pub(crate) fn put_settings(&self, settings: Settings, unread: usize) {
+        self.core.put_settings(settings, unread);
     }
 
     // ---- writing
