@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 
+use crate::bulk::Bulk;
 use crate::clock::{Clock, NEVER, Nanos};
 use crate::local::Locals;
 use crate::remote::Shared;
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) again: RefCell<Vec<(Token, Ready)>>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) callbacks: RefCell<VecDeque<Callback>>,
+    pub(crate) bulk: Bulk,
     pub(crate) tasks: RefCell<Tasks>,
     pub(crate) ready_tasks: RefCell<VecDeque<TaskKey>>,
     pub(crate) turn_end: RefCell<Vec<Token>>,
@@ -73,6 +75,7 @@ impl Handle {
             again: RefCell::default(),
             timers: RefCell::default(),
             callbacks: RefCell::default(),
+            bulk: Bulk::default(),
             tasks: RefCell::default(),
             ready_tasks: RefCell::default(),
             turn_end: RefCell::default(),
@@ -249,10 +252,10 @@ impl Handle {
             // Fails only if the descriptor is not registered, which is what is wanted.
             let _ = self.registry().deregister(&mut SourceFd(&fd.as_raw_fd()));
         }
+        self.inner.timers.borrow_mut().forget_source(token);
         let source = self.inner.sources.borrow_mut().remove(token);
         drop(source);
     }
-        self.inner.timers.borrow_mut().forget_source(token);
 
     /// Tells a source in the next turn that it is `ready`, and keeps the loop from sleeping until
     /// then: for one that has used its share of this turn up, and for sources without a
@@ -272,9 +275,6 @@ impl Handle {
         }
     }
 
-    /// Calls the source's [`Source::on_turn_end`] when this turn ends; asked twice, twice.
-    pub fn at_turn_end(&self, token: Token) {
-        self.inner.turn_end.borrow_mut().push(token);
     /// When a source's deadline passes, if it is set.
     pub fn deadline(&self, token: Token) -> Option<Instant> {
         match self.inner.timers.borrow().source_deadline(token) {
@@ -283,6 +283,9 @@ impl Handle {
         }
     }
 
+    /// Calls the source's [`Source::on_turn_end`] when this turn ends; asked twice, twice.
+    pub fn at_turn_end(&self, token: Token) {
+        self.inner.turn_end.borrow_mut().push(token);
     }
 
     // ---- the rest

@@ -213,6 +213,7 @@ impl Drop for IoLoop {
         let tasks = inner.tasks.borrow_mut().take_all();
         handle.drop_guarded(Origin::Task, tasks);
         handle.drop_guarded(Origin::Callback, inner.callbacks.take());
+        handle.drop_guarded(Origin::Callback, inner.bulk.take_all());
         let timers = inner.timers.borrow_mut().take_all();
         handle.drop_guarded(Origin::Callback, timers);
         handle.drop_guarded(Origin::Source, inner.user_handlers.take());
@@ -224,8 +225,8 @@ impl Drop for IoLoop {
         }
         // Last, for it may own a handle, and thus itself.
         handle.drop_guarded(Origin::Callback, inner.exception_handler.take());
-    }
         wakers::strike_off(&inner.shared);
+    }
 }
 
 impl fmt::Debug for IoLoop {

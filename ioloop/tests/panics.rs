@@ -70,6 +70,16 @@ fn of_a_callback() {
 }
 
 #[test]
+fn of_bulk_work() {
+    // It would not run in the turn of the others.
+    let ioloop = IoLoop::new().unwrap();
+    let heard = exceptions(&ioloop);
+    ioloop.add_bulk_callback(|| panic!("a piece of bulk work"));
+    ioloop.run_once(None).unwrap();
+    assert_eq!(*heard.borrow(), ["Callback: a piece of bulk work"]);
+}
+
+#[test]
 fn of_a_timer() {
     check(&["Callback: a timer"], |ioloop| {
         ioloop.call_later(Duration::ZERO, || panic!("a timer"));

@@ -55,6 +55,41 @@ fn a_callback_that_adds_itself_starves_nobody() {
 }
 
 #[test]
+fn bulk_work_that_adds_itself_starves_nobody() {
+    fn again(handle: &Handle) {
+        let next = handle.clone();
+        handle.add_bulk_callback(move || again(&next));
+    }
+    everything_else_runs_beside(|ioloop| again(ioloop.handle()));
+}
+
+#[test]
+fn bulk_work_has_every_ninth_turn_of_a_loop_that_is_always_busy() {
+    fn again(handle: &Handle) {
+        let next = handle.clone();
+        handle.add_callback(move || again(&next));
+    }
+    let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+    for _ in 0..100 {
+        again(ioloop.handle());
+    }
+    let log = Log::default();
+    for _ in 0..3 {
+        ioloop.add_bulk_callback(log.pushing("piece"));
+    }
+    let pieces: Vec<_> = (0..30)
+        .map(|_| {
+            ioloop.turn(None).unwrap();
+            log.take().len()
+        })
+        .collect();
+    let expected: Vec<_> = (1..=30)
+        .map(|turn| usize::from(turn % 9 == 0 && turn <= 27))
+        .collect();
+    assert_eq!(pieces, expected);
+}
+
+#[test]
 fn a_task_that_wakes_itself_starves_nobody() {
     everything_else_runs_beside(|ioloop| {
         ioloop.spawn_detached(poll_fn(|cx| {
