@@ -4,7 +4,6 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use squall_ioloop::{Handle, Interest, Ready, Source, Token};
 use crate::complaint::Complaint;
 use crate::listening_socket::ListeningSocket;
 use crate::spare::Spare;
+use crate::unix_listener::SocketFile;
 use crate::{Address, Admission, IoStream, SocketTransport};
 
 pub(crate) struct Acceptor {
@@ -130,23 +130,15 @@ impl Acceptor {
         }
     }
 
-    /// A descriptor of the socket for another process, and the path of its file if that goes with
-    /// it. `None` when it is closed.
-    pub(crate) fn share(&self) -> io::Result<Option<(OwnedFd, Option<PathBuf>)>> {
+    /// A descriptor of the socket for another process, and its file if that goes with it. `None` when
+    /// it is closed.
+    pub(crate) fn share(&self) -> io::Result<Option<(OwnedFd, Option<Rc<SocketFile>>)>> {
         let socket = self.socket.borrow();
         let Some(socket) = &*socket else {
             return Ok(None);
         };
-        let path = socket.file().map(|file| file.path().to_owned());
-        Ok(Some((socket.as_fd().try_clone_to_owned()?, path)))
-    }
-
-    /// Leaves the file of a Unix socket to whoever listens there from now on.
-    pub(crate) fn leave_file(&self) {
-        let mut socket = self.socket.borrow_mut();
-        if let Some(file) = socket.as_mut().and_then(ListeningSocket::take_file) {
-            file.leave();
-        }
+        let file = socket.file().cloned();
+        Ok(Some((socket.as_fd().try_clone_to_owned()?, file)))
     }
 
     fn may_accept(&self, ioloop: &Handle) -> bool {

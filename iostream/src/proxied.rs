@@ -247,7 +247,7 @@ impl From<StreamError> for ProxyProtocolError {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::Closed(closed) => Self::Closed(closed),
-            StreamError::TimedOut | StreamError::Idle | StreamError::TooSlow { .. } => {
+            StreamError::TimedOut | StreamError::Idle | StreamError::TooSlow => {
                 Self::TimedOut { received: 0 }
             }
             // No header is as long as what a stream holds.

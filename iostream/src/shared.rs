@@ -21,6 +21,7 @@ pub(crate) struct Shared {
     receive: Cell<Option<Box<[u8]>>>,
     spares: RefCell<Vec<Vec<u8>>>,
     /// Write buffers that were emptied, with the memory of one piece each.
+    #[expect(clippy::vec_box, reason = "the boxes go from stream to stream")]
     spare_pieces: RefCell<Vec<Box<Pieces>>>,
     last_number: Cell<u64>,
 }

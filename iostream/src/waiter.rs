@@ -55,11 +55,13 @@ impl Waiters {
 /// place can be given back.
 #[derive(Default)]
 pub(crate) struct Waits {
-    #[expect(
-        clippy::box_collection,
-        reason = "of a stream that idles, each word counts"
-    )]
-    places: Cell<Option<Box<Vec<(u64, Awaited, Told)>>>>,
+    places: Cell<Option<Box<Vec<Waiting>>>>,
+}
+
+struct Waiting {
+    number: u64,
+    awaited: Awaited,
+    told: Told,
 }
 
 /// What is waited for.
@@ -80,16 +82,20 @@ pub(crate) enum Told {
 impl Waits {
     pub(crate) fn add(&self, number: u64, awaited: Awaited, told: Told) {
         let mut places = self.places.take().unwrap_or_default();
-        places.push((number, awaited, told));
+        places.push(Waiting {
+            number,
+            awaited,
+            told,
+        });
         self.places.set(Some(places));
     }
 
     /// For who has no place to give back: a task that polls again and again has one all the same.
     pub(crate) fn wait(&self, awaited: Awaited, waker: &Waker) {
         let places = self.places.take();
-        let is_same = |(number, known, told): &(u64, Awaited, Told)| {
-            let is_its = matches!(told, Told::Wake(known) if known.will_wake(waker));
-            *number == UNNUMBERED && *known == awaited && is_its
+        let is_same = |known: &Waiting| {
+            let is_its = matches!(&known.told, Told::Wake(known) if known.will_wake(waker));
+            known.number == UNNUMBERED && known.awaited == awaited && is_its
         };
         let is_known = places
             .as_ref()
@@ -104,7 +110,7 @@ impl Waits {
         let Some(mut places) = self.places.take() else {
             return;
         };
-        let at = places.iter().position(|(known, ..)| *known == number);
+        let at = places.iter().position(|known| known.number == number);
         let removed = at.map(|at| places.remove(at));
         self.places.set((!places.is_empty()).then_some(places));
         // Last: a waker's destructor may be anybody's code.
@@ -116,12 +122,12 @@ impl Waits {
         let taken = self.places.take().map(|places| {
             let (taken, others): (Vec<_>, Vec<_>) = places
                 .into_iter()
-                .partition(|(_, known, _)| *known == awaited);
+                .partition(|known| known.awaited == awaited);
             self.places
                 .set((!others.is_empty()).then(|| Box::new(others)));
             taken
         });
-        taken.into_iter().flatten().map(|(.., told)| told)
+        taken.into_iter().flatten().map(|known| known.told)
     }
 
     #[cfg(test)]
