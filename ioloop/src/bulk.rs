@@ -54,13 +54,13 @@ impl Bulk {
 
 impl Handle {
     /// Runs `callback` as bulk work: after everything else of a turn, one piece a turn, and only in
-    /// a turn that had little else to do (at most 16 events, callbacks and tasks). After eight turns
-    /// in a row that had more, one piece runs in any case. Tasks that a piece wakes run behind it,
-    /// in the same turn. In the order of adding.
+    /// a turn that had little else to do (at most 16 events, callbacks and tasks). After eight
+    /// turns in a row that had more, one piece runs in any case. Tasks that a piece wakes run
+    /// behind it, in the same turn. In the order of adding.
     ///
     /// For work that computes for long, tenths of a millisecond a piece, and can wait: the steps of
-    /// TLS handshakes are bulk, so that a flood of them delays no established peer by more than one.
-    /// What computes for much longer belongs to [`run_in_executor`](Self::run_in_executor).
+    /// TLS handshakes are bulk, so that a flood of them delays no established peer by more than one
+    /// piece. What computes for much longer belongs to [`run_in_executor`](Self::run_in_executor).
     ///
     /// ```
     /// use squall_ioloop::IoLoop;

@@ -18,8 +18,8 @@ pub(crate) fn borrow_poll_fd(fd: RawFd, _owner: &IoLoop) -> BorrowedFd<'_> {
 
 /// A waker of a task, by its number; see `wakers.rs`.
 pub(crate) fn waker_of_number(number: usize) -> Waker {
-    // SAFETY: the functions are safe ones. They take the pointer for the number that it is and never
-    // follow it, keep nothing that a clone would have to own or a drop to give back, and may be
-    // called from any thread: what they look up is behind a lock, or the thread's own.
+    // SAFETY: the functions are safe ones. They take the pointer for the number that it is and
+    // never follow it, keep nothing that a clone would have to own or a drop to give back, and may
+    // be called from any thread: what they look up is behind a lock, or the thread's own.
     unsafe { Waker::new(ptr::without_provenance(number), &wakers::FUNCTIONS) }
 }

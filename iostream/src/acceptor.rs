@@ -130,8 +130,8 @@ impl Acceptor {
         }
     }
 
-    /// A descriptor of the socket for another process, and its file if that goes with it. `None` when
-    /// it is closed.
+    /// A descriptor of the socket for another process, and its file if that goes with it. `None`
+    /// when it is closed.
     pub(crate) fn share(&self) -> io::Result<Option<(OwnedFd, Option<Rc<SocketFile>>)>> {
         let socket = self.socket.borrow();
         let Some(socket) = &*socket else {

@@ -18,8 +18,8 @@ const WRITTEN_BYTES_PER_TURN: u32 = 1024 * 1024;
 /// What a stream has read and sent in the present turn.
 #[derive(Default)]
 pub(crate) struct Budget {
-    /// The low half of its number: one that seems to be the present one, four thousand million turns
-    /// later, costs the stream a turn.
+    /// The low half of its number: one that seems to be the present one, four thousand million
+    /// turns later, costs the stream a turn.
     turn: Cell<u32>,
     read: Cell<u32>,
     written: Cell<u32>,

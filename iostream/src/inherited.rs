@@ -90,8 +90,8 @@ pub fn inherited_listeners() -> Result<Vec<NamedListener>, InheritError> {
 /// As [`inherited_listeners`], with any kind of descriptor.
 ///
 /// # Errors
-/// [`InheritError`]. Where it names a descriptor, those before that one are closed, and those behind
-/// it stay open and are nobody's: whoever goes on without them has other worries.
+/// [`InheritError`]. Where it names a descriptor, those before that one are closed, and those
+/// behind it stay open and are nobody's.
 pub fn inherited() -> Result<Vec<Inherited>, InheritError> {
     let names = names_for(std::process::id(), env::var_os)?;
     if names.is_empty() {

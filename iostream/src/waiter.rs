@@ -55,6 +55,10 @@ impl Waiters {
 /// place can be given back.
 #[derive(Default)]
 pub(crate) struct Waits {
+    #[expect(
+        clippy::box_collection,
+        reason = "of a stream that idles, each word counts"
+    )]
     places: Cell<Option<Box<Vec<Waiting>>>>,
 }
 

@@ -85,8 +85,8 @@ impl WriteBuffer {
     }
 }
 
-/// The pieces, in order: small writes merged, large ones and shared ones kept as they are, all of it
-/// up to a file sent with one vectored write.
+/// The pieces, in order: small writes merged, large ones and shared ones kept as they are, all of
+/// it up to a file sent with one vectored write.
 #[derive(Default)]
 pub(crate) struct Pieces {
     /// The first piece is inline: one answer, or one frame of a broadcast, needs no queue.
