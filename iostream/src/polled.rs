@@ -94,8 +94,12 @@ impl StreamHandle {
         Poll::Ready(Ok(accepted))
     }
 
-    /// [`Self::drained`], polled.
-    pub(crate) fn poll_drained(
+    /// [`Self::drained`], polled: for a future of one's own. A task that gives up is woken once all
+    /// the same, when there is room; the future of [`Self::drained`] takes its place back.
+    ///
+    /// # Errors
+    /// As [`Self::drained`].
+    pub fn poll_drained(
         &self,
         cx: &Context<'_>,
         unsent_max: usize,
