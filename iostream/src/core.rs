@@ -16,7 +16,7 @@ use crate::budget::Budget;
 use crate::error::Interruption;
 use crate::extras::Extras;
 use crate::shared::Shared;
-use crate::waiter::{Awaited, Told, Waiter, Waits};
+use crate::waiter::{Awaited, Told, Waiter, Waiting, Waits};
 use crate::write_buffer::WriteBuffer;
 use crate::{StreamClosed, StreamError, Transport};
 
@@ -349,9 +349,17 @@ impl<T: Transport + ?Sized> Core<T> {
         self.tell(Awaited::Room);
     }
 
+    #[inline]
     fn tell(&self, awaited: Awaited) {
-        for told in self.waits.take(awaited) {
-            match told {
+        if let Some(waiting) = self.waits.take(awaited) {
+            self.tell_all(waiting);
+        }
+    }
+
+    #[cold]
+    fn tell_all(&self, waiting: Vec<Waiting>) {
+        for waiting in waiting {
+            match waiting.told {
                 Told::Call(callback) => self.ioloop.add_callback(callback),
                 Told::Wake(waker) => waker.wake(),
             }

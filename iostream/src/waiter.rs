@@ -62,10 +62,10 @@ pub(crate) struct Waits {
     places: Cell<Option<Box<Vec<Waiting>>>>,
 }
 
-struct Waiting {
+pub(crate) struct Waiting {
     number: u64,
     awaited: Awaited,
-    told: Told,
+    pub(crate) told: Told,
 }
 
 /// What is waited for.
@@ -121,17 +121,21 @@ impl Waits {
         drop(removed);
     }
 
-    /// Those that are to be told, in the order in which they came.
-    pub(crate) fn take(&self, awaited: Awaited) -> impl Iterator<Item = Told> + use<> {
-        let taken = self.places.take().map(|places| {
-            let (taken, others): (Vec<_>, Vec<_>) = places
-                .into_iter()
-                .partition(|known| known.awaited == awaited);
-            self.places
-                .set((!others.is_empty()).then(|| Box::new(others)));
-            taken
-        });
-        taken.into_iter().flatten().map(|known| known.told)
+    /// Those that are to be told, in the order in which they came. Asked several times in each
+    /// answer, so it is one look where nobody waits.
+    #[inline]
+    pub(crate) fn take(&self, awaited: Awaited) -> Option<Vec<Waiting>> {
+        let places = self.places.take()?;
+        Some(self.take_from(*places, awaited))
+    }
+
+    #[cold]
+    fn take_from(&self, places: Vec<Waiting>, awaited: Awaited) -> Vec<Waiting> {
+        let is_told = |known: &Waiting| known.awaited == awaited;
+        let (told, others): (Vec<_>, Vec<_>) = places.into_iter().partition(is_told);
+        self.places
+            .set((!others.is_empty()).then(|| Box::new(others)));
+        told
     }
 
     #[cfg(test)]
