@@ -42,9 +42,9 @@ pub(crate) enum End {
     Refused(Error),
 }
 
-/// Serves one connection to its end. Not an `async fn`: that would keep its arguments twice, which
-/// is 56 bytes for each idle connection.
-pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Output = ()> {
+/// Serves one connection to its end. Not an `async fn`, which would keep its arguments twice, for
+/// each idle connection.
+pub(crate) fn serve(mut stream: IoStream, server: &Rc<Shared>) -> impl Future<Output = ()> + use<> {
     // From now on, and not from when it is first polled, it is one of the server's guests.
     let mut heads = Heads::new(server.register(stream.handle()));
     async move {
@@ -53,14 +53,16 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                 Ok(exchange) => exchange,
                 Err(end) => break end,
             };
-            Inner::begin(&mut exchange, &stream, &server, heads.is_last());
-            server.witness.begin(&exchange);
+            Inner::begin(&mut exchange, &stream, heads.server(), heads.is_last());
+            heads.server().witness.begin(&exchange);
             if exchange.has_content() {
-                exchange.incoming.begin(&exchange.head, &server.config);
+                exchange
+                    .incoming
+                    .begin(&exchange.head, &heads.server().config);
                 let writer = stream.handle();
                 exchange.incoming.lend(stream);
                 if !is_refused(&exchange) {
-                    answer(&exchange, &writer, &server).await;
+                    answer(&exchange, &writer, heads.server()).await;
                 }
                 // Nobody is reading any more, so it is there.
                 let Some(reader) = exchange.incoming.take_back() else {
@@ -68,9 +70,10 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                 };
                 stream = reader;
             } else {
-                answer(&exchange, &stream, &server).await;
+                answer(&exchange, &stream, heads.server()).await;
             }
-            server.witness.end(&exchange, &stream, heads.connection());
+            let witness = &heads.server().witness;
+            witness.end(&exchange, &stream, heads.connection());
             match exchange.phase.get() {
                 Phase::Finished { stays: true } => {}
                 Phase::Finished { stays: false } => {
@@ -90,7 +93,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
             }
             if !exchange.incoming.is_over() {
                 // Boxed, as all that is rare is here: it must not make those that idle larger.
-                if Box::pin(discard(&exchange, &mut stream, &server))
+                if Box::pin(discard(&exchange, &mut stream, heads.server()))
                     .await
                     .is_err()
                 {
@@ -100,7 +103,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
             heads.reuse(exchange);
             if heads.in_one_go() >= REQUESTS_PER_TURN || stream.unsent_len() > UNSENT_BYTES_MAX {
                 heads.rest();
-                if Box::pin(step_aside(&stream, &server)).await.is_err() {
+                if Box::pin(step_aside(&stream, heads.server())).await.is_err() {
                     return;
                 }
             }
@@ -109,6 +112,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
         if stream.unsent_len() > 0 {
             heads.begin_to_deliver();
         }
+        let server = heads.server().clone();
         Box::pin(close(stream, server, end)).await;
     }
 }
@@ -168,7 +172,7 @@ mod tests {
         let ioloop = IoLoop::new().unwrap();
         let server = HttpServer::new(&ioloop, |http: Exchange| async move { http.finish() });
         let (stream, _) = memory::pair(&ioloop, memory::Options::default());
-        let size = size_of_val(&serve(stream, server.shared().clone()));
-        assert!(size <= 280, "{size} B");
+        let size = size_of_val(&serve(stream, server.shared()));
+        assert!(size <= 216, "{size} B");
     }
 }

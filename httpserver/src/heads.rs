@@ -18,6 +18,7 @@ use crate::Error;
 use crate::answer::deliver;
 use crate::connection::End;
 use crate::drain::{Class, Guest};
+use crate::server::Shared;
 use crate::state::Inner;
 
 /// The heads of one connection.
@@ -71,6 +72,10 @@ impl Heads {
     /// The connection's number among the guests.
     pub(crate) fn connection(&self) -> u32 {
         self.guest.key()
+    }
+
+    pub(crate) fn server(&self) -> &Rc<Shared> {
+        self.guest.server()
     }
 
     pub(crate) fn in_one_go(&self) -> u32 {

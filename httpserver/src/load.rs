@@ -5,6 +5,7 @@
 //! others what it can.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -23,6 +24,15 @@ pub(crate) struct Load {
     logged: Cell<Option<(Instant, u64)>>,
 }
 
+/// A place among the requests that are being answered, given back when dropped.
+pub(crate) struct Place(Rc<Load>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.requests.set(self.0.requests.get() - 1);
+    }
+}
+
 impl Load {
     pub(crate) fn new(requests_max: usize, retry_after: Duration) -> Self {
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
@@ -39,18 +49,13 @@ impl Load {
         self.shed.get()
     }
 
-    /// Whether there is room for one more, which then has to leave.
-    pub(crate) fn enter(&self) -> bool {
+    /// A place for one more, if there is room.
+    pub(crate) fn enter(self: &Rc<Self>) -> Option<Place> {
         let requests = self.requests.get();
-        let has_room = requests < self.requests_max;
-        if has_room {
+        (requests < self.requests_max).then(|| {
             self.requests.set(requests + 1);
-        }
-        has_room
-    }
-
-    pub(crate) fn leave(&self) {
-        self.requests.set(self.requests.get() - 1);
+            Place(self.clone())
+        })
     }
 
     /// Answers a request for which there is no room. Its connection goes on, unless it brings

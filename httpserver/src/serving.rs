@@ -15,16 +15,24 @@ use crate::service::ServiceFuture;
 use crate::state::Inner;
 use crate::watch::{Verdict, Watch};
 
-/// Runs the service until the answer is finished, or given up.
-pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
-    if let Some(load) = &server.load {
-        if !load.enter() {
-            return load.shed(&Exchange::of(exchange));
-        }
-    }
+/// Runs the service until the answer is finished, or given up. It keeps what it is given once only,
+/// as an `async fn` does not: a connection has room for this while it idles.
+pub(crate) fn answer<'a>(
+    exchange: &'a Rc<Inner>,
+    writer: &'a StreamHandle,
+    server: &'a Rc<Shared>,
+) -> impl Future<Output = ()> + 'a {
     let mut service = Serving::Due;
     let mut watch = None;
-    poll_fn(|cx| {
+    let mut place = None;
+    poll_fn(move |cx| {
+        if let (Serving::Due, Some(load)) = (&service, &server.load) {
+            place = load.enter();
+            if place.is_none() {
+                service = Serving::Over;
+                load.shed(&Exchange::of(exchange));
+            }
+        }
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
         if polled.is_ready() || !Watch::is_wanted(exchange, server) {
             return polled;
@@ -36,10 +44,6 @@ pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: 
         }
         Poll::Pending
     })
-    .await;
-    if let Some(load) = &server.load {
-        load.leave();
-    }
 }
 
 /// How far the service is with an exchange.

@@ -101,7 +101,7 @@ impl Site {
 
 fn begin(stream: IoStream, shared: &Rc<Shared>) {
     shared.streams.configure(&stream);
-    let connection = connection::serve(stream, shared.clone());
+    let connection = connection::serve(stream, shared);
     shared.ioloop.spawn_detached(connection);
 }
 

@@ -6,9 +6,8 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -169,10 +168,10 @@ impl WebSocket {
             }
             let waiters = self.waiters();
             waiters.add(cx.waker());
-            // Made anew for each poll: it keeps nothing but the waker, and that is our list.
-            let drained = pin!(self.shared.stream.drained(unsent_max));
+            // The stream wakes our list, whoever of those on it has given up.
             let waker = Waker::from(Arc::clone(waiters));
-            drained.poll(&mut Context::from_waker(&waker))
+            let cx = Context::from_waker(&waker);
+            self.shared.stream.poll_drained(&cx, unsent_max)
         })
         .await
     }
