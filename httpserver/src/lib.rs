@@ -41,6 +41,8 @@ mod config;
 mod connection;
 mod content;
 mod date;
+#[cfg(feature = "compression")]
+mod decoding;
 mod disconnect;
 mod drain;
 mod error;
@@ -49,6 +51,8 @@ mod expectation;
 mod extra;
 mod file_answer;
 mod heads;
+#[cfg(feature = "compression")]
+mod inflate;
 mod informational;
 mod pool;
 mod pull;
