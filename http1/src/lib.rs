@@ -71,6 +71,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod block;
 mod chunk_size;
 mod content;
 mod decode;

@@ -203,7 +203,8 @@ impl Exchange {
         !hands_over(head.method(), response.status)
             && head.keep_alive()
             && !framing.ends_connection()
-            && !self.with_link(|link| link.is_last || link.server.guests.is_draining())
+            && !self.inner().is_last
+            && !self.with_link(|link| link.server.guests.is_draining())
             && !response.wants_close()
     }
 

@@ -51,7 +51,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
     async move {
         let mut heads = Heads::new(server.register(stream.handle()));
         let end = loop {
-            let exchange = match heads.next(&mut stream).await {
+            let mut exchange = match heads.next(&mut stream).await {
                 Ok(exchange) => exchange,
                 Err(end) => break end,
             };
@@ -60,8 +60,8 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                 exchange.incoming.begin(&exchange.head, &server.config);
                 let writer = stream.handle();
                 exchange.incoming.lend(stream);
-                if !is_refused(&exchange, &writer, &server, is_last) {
-                    answer(&exchange, &writer, &server, is_last).await;
+                if !is_refused(&mut exchange, &writer, &server, is_last) {
+                    answer(&mut exchange, &writer, &server, is_last).await;
                 }
                 // Nobody is reading any more, so it is there.
                 let Some(reader) = exchange.incoming.take_back() else {
@@ -69,7 +69,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                 };
                 stream = reader;
             } else {
-                answer(&exchange, &stream, &server, is_last).await;
+                answer(&mut exchange, &stream, &server, is_last).await;
             }
             match exchange.phase.get() {
                 Phase::Finished { stays: true } => {}

@@ -207,7 +207,7 @@ impl Exchange {
             && response.status == StatusCode::UNSUPPORTED_MEDIA_TYPE
             && response.get(&ACCEPT_ENCODING).is_none()
         {
-            response.add(ACCEPT_ENCODING, ACCEPTED);
+            response.add(&ACCEPT_ENCODING, &ACCEPTED);
         }
     }
 }

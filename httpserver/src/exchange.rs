@@ -12,13 +12,12 @@ use std::rc::Rc;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use squall_http1::{RequestHead, Version};
-use squall_iostream::{IoStream, StreamHandle};
+use squall_iostream::IoStream;
 
 use crate::answer::{Phase, deliver};
 use crate::content::Incoming;
 use crate::drain::DrainGuard;
 use crate::response::{Chunk, Response};
-use crate::server::Shared;
 use crate::state::{Inner, Link};
 use crate::{Config, Error};
 
@@ -43,24 +42,8 @@ pub struct Exchange {
 const UNSENT_BYTES_MAX: usize = 64 * 1024;
 
 impl Exchange {
-    pub(crate) fn begin(
-        inner: &Rc<Inner>,
-        stream: &StreamHandle,
-        server: &Rc<Shared>,
-        is_last: bool,
-    ) -> Self {
-        inner.link.replace(Some(Link {
-            stream: stream.clone(),
-            server: server.clone(),
-            is_last,
-        }));
-        Self {
-            inner: inner.clone(),
-        }
-    }
-
-    /// For the connection itself.
-    pub(crate) fn resume(inner: &Rc<Inner>) -> Self {
+    /// Another handle, for the service or the connection itself.
+    pub(crate) fn of(inner: &Rc<Inner>) -> Self {
         Self {
             inner: inner.clone(),
         }
@@ -131,7 +114,7 @@ impl Exchange {
     /// [`Error::HeadSent`], [`Error::Finished`].
     pub fn set_header(&self, name: HeaderName, value: HeaderValue) -> Result<(), Error> {
         self.check_head_open()?;
-        self.inner.response.borrow_mut().set(name, value);
+        self.inner.response.borrow_mut().set(&name, &value);
         Ok(())
     }
 
@@ -152,7 +135,7 @@ impl Exchange {
     /// [`Error::HeadSent`], [`Error::Finished`].
     pub fn add_header(&self, name: HeaderName, value: HeaderValue) -> Result<(), Error> {
         self.check_head_open()?;
-        self.inner.response.borrow_mut().add(name, value);
+        self.inner.response.borrow_mut().add(&name, &value);
         Ok(())
     }
 
@@ -168,7 +151,7 @@ impl Exchange {
 
     /// The first value of a field of the answer, as it is so far.
     pub fn response_header(&self, name: &HeaderName) -> Option<HeaderValue> {
-        self.inner.response.borrow().get(name).cloned()
+        self.inner.response.borrow().get(name)
     }
 
     /// Forgets status, fields and content, before the head has left (Tornado's `clear`).
@@ -345,8 +328,7 @@ impl Exchange {
 
     /// What is answered to, which is known as long as there is a handle.
     pub(crate) fn with_link<R>(&self, f: impl FnOnce(&Link) -> R) -> R {
-        let link = self.inner.link.borrow();
-        f(link.as_ref().expect("an exchange begins with its link"))
+        f(self.inner.link())
     }
 
     /// Sends what is on the stream, and waits while the peer is slow to take it.

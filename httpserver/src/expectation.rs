@@ -11,7 +11,7 @@ use squall_iostream::StreamHandle;
 
 use crate::Exchange;
 use crate::server::Shared;
-use crate::serving::guard;
+use crate::serving::{begin, guard};
 use crate::state::Inner;
 
 type Check = dyn Fn(&RequestHead) -> Result<(), StatusCode> + Send + Sync;
@@ -31,7 +31,7 @@ impl fmt::Debug for ContinueHook {
 /// not want what it would send. The connection then ends: nobody knows whether it comes
 /// nevertheless (RFC 9110, section 10.1.1).
 pub(crate) fn is_refused(
-    exchange: &Rc<Inner>,
+    exchange: &mut Rc<Inner>,
     writer: &StreamHandle,
     server: &Rc<Shared>,
     is_last: bool,
@@ -42,12 +42,13 @@ pub(crate) fn is_refused(
     if !exchange.incoming.is_awaited() {
         return false;
     }
-    let handle = Exchange::begin(exchange, writer, server, is_last);
+    begin(exchange, writer, server, is_last);
+    let exchange = &*exchange;
     match guard(exchange, || (hook.0)(&exchange.head)) {
         Some(Ok(())) => false,
         Some(Err(status)) => {
             let is_final = !status.is_informational();
-            handle.fail_with(if is_final {
+            Exchange::of(exchange).fail_with(if is_final {
                 status
             } else {
                 StatusCode::EXPECTATION_FAILED

@@ -49,6 +49,7 @@ mod error;
 mod exchange;
 mod expectation;
 mod extra;
+mod field_lines;
 mod file_answer;
 mod heads;
 #[cfg(feature = "compression")]

@@ -29,7 +29,7 @@ impl Pool {
     /// Takes back an exchange that nobody else holds, and that has been reset.
     pub(crate) fn give(&self, mut exchange: Rc<Inner>) {
         if let Some(inner) = Rc::get_mut(&mut exchange) {
-            inner.forget_head();
+            inner.forget_connection();
         }
         let mut spares = self.spares.borrow_mut();
         if spares.len() < SPARES_MAX {

@@ -2,19 +2,16 @@
 //! bytes.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, SERVER, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::Error;
-
-/// Room for so many fields is kept for the next request.
-const FIELDS_KEPT: usize = 64;
+use crate::field_lines::FieldLines;
 
 /// The response as the service has made it so far.
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
-    /// In the order of setting. A handful: searching it beats hashing.
-    fields: Vec<(HeaderName, HeaderValue)>,
+    fields: FieldLines,
     /// Of which kinds there may be fields: mostly none but `Content-Type`, and then nobody need
     /// look for others.
     known: Known,
@@ -31,26 +28,45 @@ struct Known {
     has_framing: bool,
 }
 
-impl Known {
-    fn note(&mut self, name: &HeaderName) {
-        if *name == CONTENT_TYPE {
-            self.has_type = true;
-        } else {
-            self.has_framing |= is_framing(name);
+/// The kinds of a field that the server tells apart.
+#[derive(PartialEq)]
+enum Kind {
+    ContentType,
+    Connection,
+    /// Others that are the server's to say.
+    Framing,
+    Plain,
+}
+
+impl Kind {
+    /// By length first, which most names do not share with any of these.
+    #[inline]
+    fn of(name: &[u8]) -> Self {
+        match name.len() {
+            12 if name == b"content-type" => Self::ContentType,
+            10 if name == b"connection" => Self::Connection,
+            4 if name == b"date" => Self::Framing,
+            6 if name == b"server" => Self::Framing,
+            14 if name == b"content-length" => Self::Framing,
+            17 if name == b"transfer-encoding" => Self::Framing,
+            _ => Self::Plain,
         }
     }
 }
 
 /// Whether a field is about the message itself, or the connection: the server's to say.
 pub(crate) fn is_framing(name: &HeaderName) -> bool {
-    [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, DATE, SERVER].contains(name)
+    matches!(
+        Kind::of(name.as_str().as_bytes()),
+        Kind::Connection | Kind::Framing
+    )
 }
 
 impl Default for Response {
     fn default() -> Self {
         Self {
             status: StatusCode::OK,
-            fields: Vec::new(),
+            fields: FieldLines::default(),
             known: Known::default(),
             default_type: None,
             content: Content::default(),
@@ -64,9 +80,6 @@ impl Response {
         self.fields.clear();
         self.known = Known::default();
         self.default_type = None;
-        if self.fields.capacity() > FIELDS_KEPT {
-            self.fields = Vec::new();
-        }
         self.content.clear();
     }
 
@@ -74,41 +87,38 @@ impl Response {
         self.default_type = Some(value);
     }
 
-    pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {
-        let Some(first) = self.fields.iter().position(|(known, _)| *known == name) else {
-            return self.add(name, value);
-        };
-        self.fields[first].1 = value;
-        let mut index = first + 1;
-        while index < self.fields.len() {
-            if self.fields[index].0 == name {
-                self.fields.remove(index);
-            } else {
-                index += 1;
-            }
+    pub(crate) fn set(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.note(name);
+        self.fields.set(name, value);
+    }
+
+    pub(crate) fn add(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.note(name);
+        self.fields.add(name, value);
+    }
+
+    fn note(&mut self, name: &HeaderName) {
+        match Kind::of(name.as_str().as_bytes()) {
+            Kind::ContentType => self.known.has_type = true,
+            Kind::Connection | Kind::Framing => self.known.has_framing = true,
+            Kind::Plain => {}
         }
     }
 
-    pub(crate) fn add(&mut self, name: HeaderName, value: HeaderValue) {
-        self.known.note(&name);
-        self.fields.push((name, value));
-    }
-
     pub(crate) fn remove(&mut self, name: &HeaderName) {
-        self.fields.retain(|(known, _)| known != name);
+        self.fields.remove(name);
         if *name == CONTENT_TYPE {
             self.known.has_type = false;
             self.default_type = None;
         }
     }
 
-    pub(crate) fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        let set = self.fields.iter().find(|(known, _)| known == name);
-        match set {
-            Some((_, value)) => Some(value),
-            None if *name == CONTENT_TYPE => self.default_type,
-            None => None,
+    pub(crate) fn get(&self, name: &HeaderName) -> Option<HeaderValue> {
+        let set = self.fields.get(name);
+        if set.is_none() && *name == CONTENT_TYPE {
+            return self.default_type.cloned();
         }
+        set
     }
 
     /// The length that the service has declared itself: 1*DIGIT (RFC 9110, section 8.6), so no
@@ -132,31 +142,33 @@ impl Response {
         if let (true, false, Some(value)) = (has_type, self.known.has_type, self.default_type) {
             squall_http1::encode_field(out, &CONTENT_TYPE, value);
         }
-        for (name, value) in &self.fields {
-            let is_ours = self.known.has_framing
-                && is_framing(name)
-                && (*name != CONNECTION || (!is_upgrade && is_about_persistence(value)));
+        if !self.known.has_framing {
+            out.extend_from_slice(self.fields.as_bytes());
+            return;
+        }
+        for (name, value, line) in self.fields.iter() {
+            let is_ours = match Kind::of(name) {
+                Kind::Connection => !is_upgrade && is_about_persistence(value),
+                kind => kind == Kind::Framing,
+            };
             if !is_ours {
-                squall_http1::encode_field(out, name, value);
+                out.extend_from_slice(line);
             }
         }
     }
 
     /// Whether the service asked for the connection to end with this answer.
     pub(crate) fn wants_close(&self) -> bool {
-        let asks = |(name, value): &(HeaderName, HeaderValue)| {
-            *name == CONNECTION && options(value).any(is_close)
+        let asks = |(name, value, _): (&[u8], &[u8], &[u8])| {
+            Kind::of(name) == Kind::Connection && options(value).any(is_close)
         };
         self.known.has_framing && self.fields.iter().any(asks)
     }
 }
 
 /// The members of a Connection field (RFC 9110, section 7.6.1).
-fn options(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    value
-        .as_bytes()
-        .split(|byte| *byte == b',')
-        .map(<[u8]>::trim_ascii)
+fn options(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 fn is_close(option: &[u8]) -> bool {
@@ -165,7 +177,7 @@ fn is_close(option: &[u8]) -> bool {
 
 /// Whether a Connection field says nothing but what the server decides. Others, such as `upgrade`,
 /// name fields of this hop and belong to whoever has set those.
-fn is_about_persistence(value: &HeaderValue) -> bool {
+fn is_about_persistence(value: &[u8]) -> bool {
     options(value).all(|option| is_close(option) || option.eq_ignore_ascii_case(b"keep-alive"))
 }
 

@@ -16,13 +16,14 @@ use crate::watch::{Verdict, Watch};
 
 /// Runs the service until the answer is finished, or given up.
 pub(crate) async fn answer(
-    exchange: &Rc<Inner>,
+    exchange: &mut Rc<Inner>,
     writer: &StreamHandle,
     server: &Rc<Shared>,
     is_last: bool,
 ) {
-    let handle = Exchange::begin(exchange, writer, server, is_last);
-    let mut service = guard(exchange, || server.service.serve(handle));
+    begin(exchange, writer, server, is_last);
+    let exchange = &*exchange;
+    let mut service = Serving::Due;
     let mut watch = None;
     poll_fn(|cx| {
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
@@ -31,7 +32,7 @@ pub(crate) async fn answer(
         }
         let watch = watch.get_or_insert_with(|| Watch::new(writer));
         if let Verdict::Over = watch.poll(exchange, cx) {
-            guard(exchange, || service = None);
+            guard(exchange, || service = Serving::Over);
             return poll_answer(exchange, writer, server, &mut service, cx);
         }
         Poll::Pending
@@ -39,39 +40,72 @@ pub(crate) async fn answer(
     .await;
 }
 
+/// Tells an exchange where its answer goes.
+pub(crate) fn begin(
+    exchange: &mut Rc<Inner>,
+    writer: &StreamHandle,
+    server: &Rc<Shared>,
+    is_last: bool,
+) {
+    let Some(inner) = Rc::get_mut(exchange) else {
+        unreachable!("nobody has a handle of an exchange that has not begun")
+    };
+    inner.begin(writer, server, is_last);
+}
+
+/// How far the service is with an exchange.
+enum Serving {
+    Due,
+    Running(ServiceFuture),
+    Over,
+}
+
+impl Serving {
+    /// Calls the service, or goes on with it.
+    fn poll(&mut self, exchange: &Rc<Inner>, server: &Shared, cx: &mut Context<'_>) {
+        if let Self::Due = self {
+            // A service that panics when it is called is over.
+            *self = Self::Over;
+            *self = Self::Running(server.service.serve(Exchange::of(exchange)));
+        }
+        let Self::Running(future) = self else { return };
+        if future.as_mut().poll(cx).is_ready() {
+            *self = Self::Over;
+        }
+    }
+}
+
 fn poll_answer(
     exchange: &Rc<Inner>,
     writer: &StreamHandle,
     server: &Rc<Shared>,
-    service: &mut Option<ServiceFuture>,
+    service: &mut Serving,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     exchange.stop_waiting();
-    if service.is_some() {
-        // Its destructors are the user's code as well.
-        let polled = guard(exchange, || {
-            let is_over = |future: &mut ServiceFuture| future.as_mut().poll(cx).is_ready();
-            if service.as_mut().is_some_and(is_over) {
-                *service = None;
-            }
-        });
-        if polled.is_none() {
-            guard(exchange, || *service = None);
+    // One guard around all that is the user's: the call, the future, and its destructor.
+    let polled = match service {
+        Serving::Due | Serving::Running(_) => {
+            guard(exchange, || service.poll(exchange, server, cx))
         }
+        Serving::Over => Some(()),
+    };
+    if polled.is_none() {
+        guard(exchange, || *service = Serving::Over);
     }
-    let is_abandoned = service.is_none() && Rc::strong_count(exchange) == 1;
+    let is_abandoned = matches!(service, Serving::Over) && Rc::strong_count(exchange) == 1;
     if is_abandoned && !exchange.phase.get().is_over() {
         // A service that ends because its peer has gone is as it should be.
         if !writer.is_closing() {
             tracing::error!(target: "squall::httpserver", "an exchange was dropped without an answer");
         }
-        Exchange::resume(exchange).fail();
+        Exchange::of(exchange).fail();
     }
     if exchange.phase.get().is_over() && !exchange.incoming.is_reading() {
         if exchange.has_closers() {
             guard(exchange, || drop(exchange.take_closers()));
         }
-        if let Some(rest) = service.take() {
+        if let Serving::Running(rest) = std::mem::replace(service, Serving::Over) {
             go_on(rest, exchange, writer, server);
         }
         return Poll::Ready(());
@@ -120,7 +154,7 @@ pub(crate) fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R>
                 target = exchange.head.target(),
                 "a service has panicked: {message:?}"
             );
-            Exchange::resume(exchange).fail();
+            Exchange::of(exchange).fail();
             None
         }
     }

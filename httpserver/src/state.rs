@@ -25,7 +25,11 @@ pub(crate) struct Inner {
     pub(crate) phase: Cell<Phase>,
     pub(crate) incoming: Incoming,
     pub(crate) response: RefCell<Response>,
-    pub(crate) link: RefCell<Option<Link>>,
+    /// Set before the first handle is made, and from then on as it is: a connection that goes on
+    /// with the same exchange is the same connection.
+    pub(crate) link: Option<Link>,
+    /// Whether the connection has had its requests, or its time, and ends with this answer.
+    pub(crate) is_last: bool,
     /// The connection, while it waits for the answer to be finished.
     pub(crate) waiting: Cell<Option<Waker>>,
     pub(crate) closers: RefCell<Vec<Closer>>,
@@ -44,8 +48,6 @@ pub(crate) type Closer = Box<dyn FnOnce()>;
 pub(crate) struct Link {
     pub(crate) stream: StreamHandle,
     pub(crate) server: Rc<Shared>,
-    /// Whether the connection has had its requests, or its time, and ends with this answer.
-    pub(crate) is_last: bool,
 }
 
 impl Inner {
@@ -54,7 +56,6 @@ impl Inner {
         self.phase.set(Phase::Open);
         self.incoming.reset();
         self.response.get_mut().clear();
-        self.link.get_mut().take();
         self.waiting.set(None);
         self.closers.take();
         self.upgrade.set(None);
@@ -62,13 +63,32 @@ impl Inner {
         self.address.take();
     }
 
-    /// Forgets the head, which the next decoding would do as well, before a wait in the pool.
-    pub(crate) fn forget_head(&mut self) {
+    /// Forgets the head, which the next decoding would do as well, and the connection, before a
+    /// wait in the pool.
+    pub(crate) fn forget_connection(&mut self) {
         const HEAD_BYTES_KEPT: usize = 16 * 1024;
         if self.head.capacity() > HEAD_BYTES_KEPT {
             self.head = RequestHead::new();
         }
         self.head.clear();
+        self.link = None;
+    }
+
+    /// Says where the answer goes, unless that is known from the request before on this connection.
+    pub(crate) fn begin(&mut self, stream: &StreamHandle, server: &Rc<Shared>, is_last: bool) {
+        self.is_last = is_last;
+        self.link.get_or_insert_with(|| Link {
+            stream: stream.clone(),
+            server: server.clone(),
+        });
+    }
+
+    /// Where the answer goes, which is known as long as there is a handle.
+    #[inline]
+    pub(crate) fn link(&self) -> &Link {
+        self.link
+            .as_ref()
+            .expect("an exchange begins with its link")
     }
 
     /// Whether the request has content to be read.

@@ -92,7 +92,7 @@ impl Exchange {
                 .map(HeaderValue::try_from),
             response.get(&TRAILER),
         ) {
-            response.add(TRAILER, names);
+            response.add(&TRAILER, &names);
         }
     }
 

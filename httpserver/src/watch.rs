@@ -58,7 +58,7 @@ impl Watch {
             }
             if cancels {
                 tracing::debug!(target: "squall::httpserver", "a peer has gone, and its request with it");
-                Exchange::resume(exchange).break_off();
+                Exchange::of(exchange).break_off();
                 return Verdict::Over;
             }
         }
@@ -66,7 +66,7 @@ impl Watch {
             Some(timeout) if self.is_time_over(timeout, cx) => {
                 // The service's fault, or its limits': an operator should know.
                 tracing::warn!(target: "squall::httpserver", ?timeout, "a request has taken too long");
-                Exchange::resume(exchange).fail_with(StatusCode::SERVICE_UNAVAILABLE);
+                Exchange::of(exchange).fail_with(StatusCode::SERVICE_UNAVAILABLE);
                 Verdict::Over
             }
             _ => Verdict::GoesOn,

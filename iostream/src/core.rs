@@ -13,6 +13,7 @@ use std::time::Duration;
 use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
 
 use crate::budget::Budget;
+use crate::carrier::Carrier;
 use crate::error::Interruption;
 use crate::extras::Extras;
 use crate::shared::Shared;
@@ -20,7 +21,7 @@ use crate::waiter::{Closer, Closers, Waiter, Waiters};
 use crate::write_buffer::WriteBuffer;
 use crate::{StreamClosed, StreamError, Transport};
 
-pub(crate) struct Core<T: Transport + ?Sized> {
+pub(crate) struct Core {
     pub(crate) ioloop: Handle,
     pub(crate) shared: Rc<Shared>,
     state: RefCell<State>,
@@ -37,7 +38,7 @@ pub(crate) struct Core<T: Transport + ?Sized> {
     pub(crate) write_buffer: RefCell<WriteBuffer>,
     pub(crate) budget: Budget,
     pub(crate) extras: OnceCell<Box<Extras>>,
-    pub(crate) transport: T,
+    pub(crate) transport: Carrier,
 }
 
 enum State {
@@ -49,9 +50,9 @@ enum State {
     Closed(StreamClosed),
 }
 
-impl<T: Transport> Core<T> {
+impl Core {
     /// Puts a transport on the loop.
-    pub(crate) fn register(ioloop: &Handle, transport: T) -> io::Result<Rc<Self>> {
+    pub(crate) fn register(ioloop: &Handle, transport: impl Transport) -> io::Result<Rc<Self>> {
         let core = Rc::new(Self {
             ioloop: ioloop.clone(),
             shared: Shared::of(ioloop),
@@ -68,7 +69,7 @@ impl<T: Transport> Core<T> {
             write_buffer: RefCell::default(),
             budget: Budget::default(),
             extras: OnceCell::new(),
-            transport,
+            transport: Carrier::new(transport),
         });
         let mut registered = None;
         core.transport.with_fd(&mut |fd| {
@@ -85,7 +86,7 @@ impl<T: Transport> Core<T> {
     }
 }
 
-impl<T: Transport + ?Sized> Core<T> {
+impl Core {
     // ---- reading
 
     /// Whether a read is worth its system call.
@@ -280,7 +281,7 @@ impl<T: Transport + ?Sized> Core<T> {
         self.close_with(closed, |transport, _| transport.reset());
     }
 
-    fn close_with(&self, closed: StreamClosed, close: impl FnOnce(&T, bool)) {
+    fn close_with(&self, closed: StreamClosed, close: impl FnOnce(&dyn Transport, bool)) {
         let (first, has_failed) = match &*self.state.borrow() {
             State::Open => (closed, false),
             State::Failed(first) => (first.clone(), true),
@@ -294,7 +295,7 @@ impl<T: Transport + ?Sized> Core<T> {
             self.ioloop.remove_timeout(deadline);
         }
         self.release_extras();
-        close(&self.transport, is_all_sent);
+        close(&*self.transport, is_all_sent);
         self.reader.wake();
         self.writers.wake();
         self.tell_closers();
@@ -357,7 +358,7 @@ impl<T: Transport + ?Sized> Core<T> {
     }
 }
 
-impl<T: Transport + ?Sized> Source for Core<T> {
+impl Source for Core {
     fn on_ready(&self, _: &Handle, mut ready: Ready) {
         if ready.contains(Ready::DEADLINE) {
             return self.interrupt(Interruption::Deadline);
@@ -394,12 +395,11 @@ impl<T: Transport + ?Sized> Source for Core<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SocketTransport;
 
     #[test]
     fn a_core_is_small() {
         // One of them is what an idle stream costs; what few streams need is behind `extras`.
-        let size = size_of::<Core<SocketTransport>>();
-        assert!(size <= 272, "{size} bytes");
+        let size = size_of::<Core>();
+        assert!(size <= 280, "{size} bytes");
     }
 }

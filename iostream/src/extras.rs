@@ -19,7 +19,7 @@ use crate::guards::{Finding, Watch};
 use crate::memory_budget::Member;
 use crate::rate_limit::Throttle;
 use crate::shared::RECEIVE_BYTES;
-use crate::{Guards, MemoryBudget, RateLimit, Transport};
+use crate::{Guards, MemoryBudget, RateLimit};
 
 /// Of asyncio's transports, whose users have had them for ten years: a writer is stopped at 64 KiB
 /// and goes on at a quarter of that.
@@ -71,7 +71,7 @@ impl Default for Extras {
 
 // ---- asking for it
 
-impl Core<dyn Transport> {
+impl Core {
     pub(crate) fn set_watermarks(&self, high: usize, low: usize) {
         self.extras().watermarks.set(Watermarks { high, low });
     }
@@ -141,7 +141,7 @@ impl Core<dyn Transport> {
 
 // ---- what the core asks and tells
 
-impl<T: Transport + ?Sized> Core<T> {
+impl Core {
     /// Whether the stream has asked for nothing of this.
     pub(crate) fn is_plain(&self) -> bool {
         self.extras.get().is_none()
@@ -344,7 +344,7 @@ impl<T: Transport + ?Sized> Core<T> {
 }
 
 /// The source that a stream's alarm tells: the stream's own deadline is the application's.
-struct Alarm(Weak<Core<dyn Transport>>);
+struct Alarm(Weak<Core>);
 
 impl Source for Alarm {
     fn on_ready(&self, _: &Handle, ready: Ready) {

@@ -111,6 +111,7 @@ mod admission_limits;
 mod async_io;
 mod bind;
 mod budget;
+mod carrier;
 mod complaint;
 mod connect;
 mod core;

@@ -6,13 +6,14 @@ use std::task::Context;
 use bytes::Bytes;
 use squall_ioloop::Ready;
 
+use crate::carrier::Carrier;
 use crate::core::Core;
 use crate::error::CutOff;
 use crate::file_range::FileRange;
 use crate::write_buffer::{Full, SendError};
-use crate::{StreamClosed, StreamError, Transport};
+use crate::{StreamClosed, StreamError};
 
-impl<T: Transport + ?Sized> Core<T> {
+impl Core {
     pub(crate) fn write_with<R>(
         &self,
         append: impl FnOnce(&mut Vec<u8>) -> R,
@@ -134,7 +135,10 @@ impl<T: Transport + ?Sized> Core<T> {
             if bytes_max == 0 {
                 break;
             }
-            let sent = buffer.send(&self.transport, bytes_max, &self.shared);
+            let sent = match &self.transport {
+                Carrier::Socket(socket) => buffer.send(socket, bytes_max, &self.shared),
+                Carrier::Other(other) => buffer.send(&**other, bytes_max, &self.shared),
+            };
             let count = before - buffer.len();
             drop(buffer);
             total += count;

@@ -52,6 +52,7 @@ impl SocketTransport {
         transport
     }
 
+    #[inline]
     fn with<R>(&self, mut f: impl FnMut(&Socket) -> io::Result<R>) -> io::Result<R> {
         match &*self.socket.borrow() {
             Some(socket) => retry_interrupted(|| f(socket)),
@@ -81,10 +82,12 @@ impl TryFrom<std::os::unix::net::UnixStream> for SocketTransport {
 }
 
 impl Transport for SocketTransport {
+    #[inline]
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.with(|mut socket| socket.read(buffer))
     }
 
+    #[inline]
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         // Not `write`: a program that is not Rust's own may have SIGPIPE at its deadly default.
         self.with(|socket| socket.send_with_flags(bytes, libc::MSG_NOSIGNAL))
@@ -161,6 +164,7 @@ impl Transport for SocketTransport {
     }
 }
 
+#[inline]
 pub(crate) fn retry_interrupted<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     loop {
         match call() {

@@ -90,7 +90,7 @@ pub struct IoStream {
 /// ```
 #[derive(Clone)]
 pub struct StreamHandle {
-    core: Rc<Core<dyn Transport>>,
+    core: Rc<Core>,
 }
 
 impl IoStream {
@@ -172,7 +172,7 @@ impl Drop for IoStream {
 }
 
 impl StreamHandle {
-    pub(crate) fn core(&self) -> &Core<dyn Transport> {
+    pub(crate) fn core(&self) -> &Core {
         &self.core
     }
 

@@ -306,10 +306,7 @@ impl Service for ApplicationService {
     fn serve(&self, exchange: squall_httpserver::Exchange) -> Serving {
         let application = &self.0;
         let http = Exchange::new(exchange, Rc::clone(application));
-        let found = application.router.find(http.head().path());
-        let place = found.as_ref().map(|found| (found.position, found.captures));
-        let endpoint = found.map(|found| found.target);
-        http.begin(place);
+        let endpoint = http.begin(&application.router);
         // Nothing was sent yet, so this cannot fail.
         let _ = http.set_default_headers();
         let Some(endpoint) = endpoint else {

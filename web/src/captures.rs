@@ -24,7 +24,7 @@ pub const PATH_ARGUMENTS_MAX: usize = 8;
 /// assert_eq!(captures.range(2), None);
 /// # Ok::<(), squall_web::PatternError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Captures {
     ranges: [(u32, u32); PATH_ARGUMENTS_MAX],
     len: u8,
@@ -36,6 +36,10 @@ impl Captures {
         ranges: [(0, 0); PATH_ARGUMENTS_MAX],
         len: 0,
     };
+
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
 
     /// How many arguments the pattern has.
     #[must_use]

@@ -20,6 +20,7 @@ use crate::captures::Captures;
 use crate::error::{HttpError, Result};
 use crate::media_type::MediaType;
 use crate::route::Endpoint;
+use crate::routing::Router;
 
 /// One request and its response (in Tornado, what a `RequestHandler` offers its methods).
 ///
@@ -91,13 +92,16 @@ impl Exchange {
         }
     }
 
-    /// Remembers which route was found; what was known about an earlier request is forgotten.
-    pub(crate) fn begin(&self, found: Option<(usize, Captures)>) {
-        self.state(|state| {
+    /// Finds the route and remembers it; what was known about an earlier request is forgotten.
+    pub(crate) fn begin<'a>(&self, router: &'a Router<Endpoint>) -> Option<&'a Endpoint> {
+        let path = self.head().path_bytes();
+        let position = self.state(|state| {
             state.forget();
             state.handles = 1;
-            state.found = found;
+            state.route = router.find_into(path, &mut state.captures);
+            state.route
         });
+        router.target(position?)
     }
 
     /// The application this request is served by.
@@ -108,7 +112,7 @@ impl Exchange {
 
     /// What the route of this request answers.
     fn endpoint(&self) -> Option<&Endpoint> {
-        let (position, _) = self.state(|state| state.found)?;
+        let position = self.state(|state| state.route)?;
         self.application.router().target(position)
     }
 
@@ -159,7 +163,10 @@ fn is_form(exchange: &squall_httpserver::Exchange) -> bool {
 struct State {
     /// How many handles there are of a request with content.
     handles: u32,
-    found: Option<(usize, Captures)>,
+    /// The position of the route in the table.
+    route: Option<usize>,
+    /// What its pattern cut out of the path.
+    captures: Captures,
     /// The whole content, once it has been read.
     content: Option<Bytes>,
     query: Parsed,
@@ -169,7 +176,7 @@ struct State {
 impl State {
     /// All but the memory.
     fn forget(&mut self) {
-        self.found = None;
+        self.route = None;
         self.content = None;
         self.query.forget();
         self.form.forget();
@@ -177,9 +184,8 @@ impl State {
 
     /// Where in the path the argument `name` of the route stands.
     fn path_range(&self, application: &Application, name: &str) -> Option<Range<usize>> {
-        let (route, captures) = self.found.as_ref()?;
-        let pattern = application.router().pattern(*route)?;
-        captures.range(pattern.position(name)?)
+        let pattern = application.router().pattern(self.route?)?;
+        self.captures.range(pattern.position(name)?)
     }
 }
 

@@ -110,13 +110,17 @@ impl Pattern {
     /// `path` is the raw path of the request-target, without its query.
     #[must_use]
     pub fn matches(&self, path: &str) -> Option<Captures> {
+        self.matches_bytes(path.as_bytes())
+    }
+
+    pub(crate) fn matches_bytes(&self, path: &[u8]) -> Option<Captures> {
         // Captures are pairs of u32. No head comes near that; a caller of this function might.
         if path.len() > u32::MAX as usize {
             return None;
         }
         match &self.matcher {
-            Matcher::Template(template) => template.matches(path.as_bytes()),
-            Matcher::Regex(regex) => regex.matches(path.as_bytes()),
+            Matcher::Template(template) => template.matches(path),
+            Matcher::Regex(regex) => regex.matches(path),
         }
     }
 

@@ -8,6 +8,7 @@
 //! What a route leads to is not this file's business: `application.rs` puts its targets in.
 
 mod index;
+mod path_map;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -118,13 +119,26 @@ impl<T> Router<T> {
     /// The first route whose pattern matches the raw `path`.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<Found<'_, T>> {
-        let matches = |position: usize| self.routes[position].pattern.matches(path);
-        let (position, captures) = self.index.find_first(path.as_bytes(), matches)?;
+        let mut captures = Captures::EMPTY;
+        let position = self.find_into(path.as_bytes(), &mut captures)?;
         Some(Found {
             position,
             target: &self.routes[position].target,
             captures,
         })
+    }
+
+    /// As [`Self::find`], for whoever has a place for the captures.
+    #[inline]
+    pub(crate) fn find_into(&self, path: &[u8], captures: &mut Captures) -> Option<usize> {
+        if let Some(position) = self.index.find_exact(path) {
+            captures.clear();
+            return Some(position);
+        }
+        let matches = |position: usize| self.routes[position].pattern.matches_bytes(path);
+        let (position, found) = self.index.find_first(path, matches)?;
+        *captures = found;
+        Some(position)
     }
 
     /// The path of the route called `name` with these arguments (Tornado's `reverse_url`).

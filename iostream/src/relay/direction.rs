@@ -157,7 +157,7 @@ impl Direction {
                 core.wait_for_room(cx);
                 return Poll::Pending;
             }
-            match conduit.send(&core.transport) {
+            match conduit.send(&*core.transport) {
                 Ok(count) => self.spliced += count as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     core.expect_writable_event();
@@ -221,13 +221,13 @@ impl Direction {
             }
             let conduit = match self.conduit.take() {
                 Some(conduit) => conduit,
-                None if can_splice(&core.transport, &sink.core().transport) => {
+                None if can_splice(&*core.transport, &*sink.core().transport) => {
                     Pipes::of(source.ioloop()).take().ok()?
                 }
                 None => return None,
             };
             let conduit = self.conduit.insert(conduit);
-            let filled = conduit.fill(&core.transport, TAKE_BYTES_MAX);
+            let filled = conduit.fill(&*core.transport, TAKE_BYTES_MAX);
             // That is no failure of the stream, which can still be copied from.
             if matches!(&filled, Err(error) if is_not_for_splicing(error)) {
                 return None;

@@ -18,13 +18,9 @@
 //! node at most two ways lead on, and a way is left as soon as everything on it comes later than a
 //! route already found. Only expressions that hang at the same node are tried one by one.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
+use super::path_map::PathMap;
 use crate::captures::Captures;
 use crate::pattern::{Approach, Step, segment_end};
-
-type PathMap = HashMap<Box<[u8]>, usize, BuildHasherDefault<PathHasher>>;
 
 /// The index. Routes are known by their position in the table.
 #[derive(Debug)]
@@ -72,7 +68,7 @@ impl Index {
     pub(super) fn insert(&mut self, approach: &Approach<'_>, position: usize) {
         let steps = match approach {
             Approach::Exactly(path) => {
-                self.exact.insert(path.as_bytes().into(), position);
+                self.exact.get_or_insert(path.as_bytes(), position);
                 return;
             }
             Approach::Through(steps) | Approach::Beyond(steps) => steps,
@@ -95,8 +91,8 @@ impl Index {
         let node = &mut self.nodes[at];
         let child = match step {
             Step::Literal(text) => {
-                let key = format!("/{text}").into_bytes().into();
-                *node.literal.entry(key).or_insert(new)
+                let key = format!("/{text}");
+                node.literal.get_or_insert(key.as_bytes(), new)
             }
             Step::Any => *node.any.get_or_insert(new),
         };
@@ -106,23 +102,25 @@ impl Index {
         child
     }
 
+    /// The position of `path` itself, if no pattern comes before it: most requests go no further.
+    #[inline]
+    pub(super) fn find_exact(&self, path: &[u8]) -> Option<usize> {
+        let first = self.nodes.first().map_or(usize::MAX, |root| root.first);
+        self.exact.get(path).filter(|position| *position < first)
+    }
+
     /// The lowest position for which `matches` is true, of all that `path` can lead to.
     pub(super) fn find_first(
         &self,
         path: &[u8],
         matches: impl Fn(usize) -> Option<Captures>,
     ) -> Option<(usize, Captures)> {
-        let exact = self.exact.get(path).copied();
-        let first = self.nodes.first().map_or(usize::MAX, |root| root.first);
-        let found = exact.map(|position| (position, Captures::EMPTY));
-        if exact.is_some_and(|position| position < first) {
-            return found;
-        }
+        let exact = self.exact.get(path);
         let mut search = Search {
             nodes: &self.nodes,
             path,
             matches,
-            found,
+            found: exact.map(|position| (position, Captures::EMPTY)),
         };
         if !self.nodes.is_empty() {
             search.visit(0, 0);
@@ -150,7 +148,7 @@ impl<M: Fn(usize) -> Option<Captures>> Search<'_, M> {
             self.try_candidates(&node.ends);
         } else if self.path[at] == b'/' {
             let end = segment_end(self.path, at + 1);
-            if let Some(&child) = node.literal.get(&self.path[at..end]) {
+            if let Some(child) = node.literal.get(&self.path[at..end]) {
                 self.visit(child, end);
             }
             if let Some(child) = node.any {
@@ -175,46 +173,6 @@ impl<M: Fn(usize) -> Option<Captures>> Search<'_, M> {
         self.found
             .as_ref()
             .is_some_and(|(found, _)| *found < position)
-    }
-}
-
-/// A hash for a handful of bytes, eight at a time.
-///
-/// It need not withstand attackers: the keys are the program's own routes, and looking up a
-/// hostile segment adds nothing to the map.
-#[derive(Debug, Default)]
-struct PathHasher(u64);
-
-impl PathHasher {
-    fn add(&mut self, word: u64) {
-        // The high half of a product depends on all bits of both factors, the low half is needed
-        // because the map looks at either end of the hash.
-        let product = u128::from(self.0 ^ word ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
-        self.0 = (product >> 64) as u64 ^ product as u64;
-    }
-}
-
-impl Hasher for PathHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        let words = bytes.chunks_exact(8);
-        let rest = words
-            .remainder()
-            .iter()
-            .fold(0, |word, &byte| word << 8 | u64::from(byte));
-        for word in words {
-            self.add(
-                word.iter()
-                    .fold(0, |word, &byte| word << 8 | u64::from(byte)),
-            );
-        }
-        self.add(rest);
-    }
-
-    /// The length of a key, which tells keys apart that stand in a row. Here each stands alone.
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
