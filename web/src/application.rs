@@ -10,7 +10,7 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::rc::Rc;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use squall_httpserver::{HttpServer, Service};
 use squall_ioloop::Handle;
 use squall_websocket::WebSocketHandler;
@@ -324,6 +324,9 @@ impl Service for ApplicationService {
 
 impl Application {
     fn serve_not_found(&self, http: Exchange) -> Serving {
+        if let Some(served) = serve_without_path(&http) {
+            return served;
+        }
         if let Some(target) = &self.not_found {
             let _ = http.set_status(StatusCode::NOT_FOUND);
             return target.serve(http, false);
@@ -331,6 +334,23 @@ impl Application {
         http.send_error(HttpError::new(StatusCode::NOT_FOUND));
         done()
     }
+}
+
+/// For requests whose target has no path: they are for the server, or for a proxy.
+fn serve_without_path(http: &Exchange) -> Option<Serving> {
+    let status = match (http.method(), http.head().path()) {
+        // RFC 9110, section 9.3.7: about the server in general, which is that it is there.
+        (&Method::OPTIONS, "*") => {
+            let _ = http.set_status(StatusCode::NO_CONTENT);
+            http.finish();
+            return Some(done());
+        }
+        // RFC 9110, section 9.3.6. A tunnel is made by `detach`, below this layer.
+        (&Method::CONNECT, "") => StatusCode::NOT_IMPLEMENTED,
+        _ => return None,
+    };
+    http.send_error(HttpError::new(status));
+    Some(done())
 }
 
 /// For requests that are answered on the spot.

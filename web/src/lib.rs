@@ -97,6 +97,7 @@ pub use media_type::MediaType;
 pub use pattern::{Pattern, PatternError, PatternFault, ReverseError};
 pub use route::Route;
 pub use routing::{Found, RouteError, Router};
+pub use squall_httpserver::Disconnect;
 pub use squall_websocket::{
     CloseCode, CloseFrame, Config as WebSocketConfig, HandlerResult, Message, Topics, WebSocket,
     WebSocketHandler,

@@ -3,6 +3,8 @@
 //! [`Route`] is how the program says it (Tornado's `URLSpec`); [`Endpoint`] is what the table of
 //! `application.rs` keeps of it, where several routes may share one address with different methods.
 
+mod knobs;
+
 use std::rc::Rc;
 
 use http::{HeaderValue, Method};
@@ -13,6 +15,7 @@ use crate::error::Result;
 use crate::exchange::Exchange;
 use crate::handler::RequestHandler;
 use crate::pattern::{Pattern, PatternError};
+use crate::route::knobs::Knobs;
 use crate::target::{AsyncTarget, CallbackTarget, HandlerTarget, Serving, Target};
 use crate::websocket::WebSocketTarget;
 
@@ -45,7 +48,7 @@ pub(crate) struct Answer {
     /// What the target can answer: more than `methods`, if the route narrows it.
     implemented: Option<Vec<Method>>,
     streams_content: bool,
-    content_bytes_max: Option<u64>,
+    knobs: Option<Box<Knobs>>,
     target: Box<dyn Target>,
 }
 
@@ -112,7 +115,7 @@ impl Route {
                 methods: implemented.clone(),
                 implemented,
                 streams_content: false,
-                content_bytes_max: None,
+                knobs: None,
                 target: Box::new(target),
             },
         }
@@ -135,12 +138,6 @@ impl Route {
     /// collecting it first. (A handler says so itself, by `STREAM_REQUEST_BODY`.)
     pub fn stream_request_body(mut self) -> Self {
         self.answer.streams_content = true;
-        self
-    }
-
-    /// Takes at most so many bytes of content, in place of the server's limit.
-    pub fn content_bytes_max(mut self, bytes: u64) -> Self {
-        self.answer.content_bytes_max = Some(bytes);
         self
     }
 }
@@ -220,8 +217,8 @@ impl Answer {
     }
 
     pub(crate) fn serve(&self, http: Exchange) -> Serving {
-        if let Some(bytes) = self.content_bytes_max {
-            http.set_content_bytes_max(bytes);
+        if let Some(knobs) = &self.knobs {
+            knobs.apply(&http);
         }
         self.target.serve(http, self.streams_content)
     }
