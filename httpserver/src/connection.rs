@@ -24,9 +24,9 @@ use crate::state::Inner;
 const REQUESTS_PER_TURN: u32 = 64;
 /// Unsent answers above which a connection reads no further request until the peer has read.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
-/// What is thrown away of a peer's input so that it can read our last answer: a few times what may be
-/// sent by default, since who is refused in the midst of an upload mostly sends it to its end. For
-/// how long, and how long the peer may say nothing: nginx's `lingering_time` and
+/// What is thrown away of a peer's input so that it can read our last answer: a few times what may
+/// be sent by default, since who is refused in the midst of an upload mostly sends it to its end.
+/// For how long, and how long the peer may say nothing: nginx's `lingering_time` and
 /// `lingering_timeout`.
 const LINGER_BYTES_MAX: usize = 32 * 1024 * 1024;
 const LINGER_TIME_MAX: Duration = Duration::from_secs(30);
