@@ -203,8 +203,7 @@ impl Exchange {
         !hands_over(head.method(), response.status)
             && head.keep_alive()
             && !framing.ends_connection()
-            && !self.inner().is_last
-            && !self.with_link(|link| link.server.guests.is_draining())
+            && !self.with_link(|link| link.is_last || link.server.guests.is_draining())
             && !response.wants_close()
     }
 

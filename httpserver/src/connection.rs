@@ -46,26 +46,24 @@ pub(crate) enum End {
     Refused(Error),
 }
 
-/// Serves one connection to its end.
-#[expect(
-    clippy::manual_async_fn,
-    reason = "an async fn keeps its arguments twice: 56 of these bytes for each idle connection"
-)]
+/// Serves one connection to its end. Not an `async fn`: that would keep its arguments twice, which
+/// is 56 bytes for each idle connection.
 pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Output = ()> {
+    // From now on, and not from when it is first polled, it is one of the server's guests.
+    let mut heads = Heads::new(server.register(stream.handle()));
     async move {
-        let mut heads = Heads::new(server.register(stream.handle()));
         let end = loop {
             let mut exchange = match heads.next(&mut stream).await {
                 Ok(exchange) => exchange,
                 Err(end) => break end,
             };
-            let is_last = heads.is_last();
+            Inner::begin(&mut exchange, &stream, &server, heads.is_last());
             if exchange.has_content() {
                 exchange.incoming.begin(&exchange.head, &server.config);
                 let writer = stream.handle();
                 exchange.incoming.lend(stream);
-                if !is_refused(&mut exchange, &writer, &server, is_last) {
-                    answer(&mut exchange, &writer, &server, is_last).await;
+                if !is_refused(&exchange) {
+                    answer(&exchange, &writer, &server).await;
                 }
                 // Nobody is reading any more, so it is there.
                 let Some(reader) = exchange.incoming.take_back() else {
@@ -73,7 +71,7 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                 };
                 stream = reader;
             } else {
-                answer(&mut exchange, &stream, &server, is_last).await;
+                answer(&exchange, &stream, &server).await;
             }
             match exchange.phase.get() {
                 Phase::Finished { stays: true } => {}
@@ -109,6 +107,10 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                 }
             }
         };
+        stream.flush();
+        if stream.unsent_len() > 0 {
+            heads.begin_to_deliver();
+        }
         Box::pin(close(stream, server, end)).await;
     }
 }

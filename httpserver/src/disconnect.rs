@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::answer::Phase;
+use crate::request_config::RequestConfig;
 use crate::state::Inner;
 use crate::{Error, Exchange};
 
@@ -107,11 +108,15 @@ impl Exchange {
 impl Inner {
     pub(crate) fn disconnect(&self) -> Disconnect {
         let own = self.extra(|extra| extra.disconnect).flatten();
-        own.unwrap_or_else(|| self.link().server.config.request.disconnect)
+        own.unwrap_or_else(|| self.config(|config| config.disconnect))
     }
 
     pub(crate) fn timeout_request(&self) -> Option<Duration> {
         let own = self.extra(|extra| extra.timeout_request).flatten();
-        own.unwrap_or_else(|| self.link().server.config.request.timeout_request)
+        own.unwrap_or_else(|| self.config(|config| config.timeout_request))
+    }
+
+    fn config<R>(&self, f: impl FnOnce(&RequestConfig) -> R) -> R {
+        f(&self.link().server.config.request)
     }
 }

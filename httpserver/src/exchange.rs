@@ -5,7 +5,7 @@
 //! through `content.rs`, what is answered is collected in `response.rs` and becomes bytes in
 //! `answer.rs`.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -17,6 +17,7 @@ use squall_iostream::IoStream;
 use crate::answer::{Phase, deliver};
 use crate::content::Incoming;
 use crate::drain::DrainGuard;
+use crate::forwarded::Origin;
 use crate::response::{Chunk, Response};
 use crate::state::{Inner, Link};
 use crate::{Config, Error};
@@ -61,7 +62,8 @@ impl Exchange {
         self.inner.head.method()
     }
 
-    /// The peer's address; `None` for streams that have none of the Internet.
+    /// The peer's address; `None` for streams that have none of the Internet. Behind a proxy it is
+    /// the proxy's, unless that speaks the PROXY protocol: see [`Self::client_ip`].
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         *self
             .inner
@@ -301,6 +303,10 @@ impl Exchange {
     }
 
     // ---- for the other files
+
+    pub(crate) fn origin_cell(&self) -> &OnceCell<Origin> {
+        &self.inner.origin
+    }
 
     pub(crate) fn incoming(&self) -> &Incoming {
         &self.inner.incoming

@@ -7,11 +7,9 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use squall_http1::RequestHead;
-use squall_iostream::StreamHandle;
 
 use crate::Exchange;
-use crate::server::Shared;
-use crate::serving::{begin, guard};
+use crate::serving::guard;
 use crate::state::Inner;
 
 type Check = dyn Fn(&RequestHead) -> Result<(), StatusCode> + Send + Sync;
@@ -30,20 +28,13 @@ impl fmt::Debug for ContinueHook {
 /// Answers in the service's place if the peer waits for `100 Continue` and the server's hook does
 /// not want what it would send. The connection then ends: nobody knows whether it comes
 /// nevertheless (RFC 9110, section 10.1.1).
-pub(crate) fn is_refused(
-    exchange: &mut Rc<Inner>,
-    writer: &StreamHandle,
-    server: &Rc<Shared>,
-    is_last: bool,
-) -> bool {
-    let Some(hook) = &server.config.request.continue_hook else {
-        return false;
-    };
+pub(crate) fn is_refused(exchange: &Rc<Inner>) -> bool {
     if !exchange.incoming.is_awaited() {
         return false;
     }
-    begin(exchange, writer, server, is_last);
-    let exchange = &*exchange;
+    let Some(hook) = &exchange.link().server.config.request.continue_hook else {
+        return false;
+    };
     match guard(exchange, || (hook.0)(&exchange.head)) {
         Some(Ok(())) => false,
         Some(Err(status)) => {

@@ -17,7 +17,7 @@ use squall_iostream::{IoStream, Step, StreamHandle};
 use crate::Error;
 use crate::answer::deliver;
 use crate::connection::End;
-use crate::drain::Guest;
+use crate::drain::{Class, Guest};
 use crate::state::Inner;
 
 /// The heads of one connection.
@@ -63,6 +63,11 @@ impl Heads {
         self.count >= config.connection_requests_max || self.began.as_deref().is_some_and(is_old)
     }
 
+    /// All is answered, and the peer has to take it.
+    pub(crate) fn begin_to_deliver(&mut self) {
+        self.guest.set_class(Class::Download);
+    }
+
     pub(crate) fn in_one_go(&self) -> u32 {
         self.in_one_go
     }
@@ -86,6 +91,9 @@ impl Heads {
         let buffered = stream.decode_buffered(&mut |input| self.step(input));
         if let Some(found) = buffered.map_err(End::Refused)? {
             self.in_one_go += 1;
+            if self.guest.class() != Class::Request {
+                self.guest.set_class(Class::Request);
+            }
             return Ok(found);
         }
         self.in_one_go = 0;
@@ -96,6 +104,7 @@ impl Heads {
         // connection that has something to send is not idle.
         stream.flush();
         if stream.unsent_len() > 0 {
+            self.begin_to_deliver();
             let timeout = self.guest.server().config.timeout_write;
             let delivered = Box::pin(deliver(stream, 0, timeout)).await;
             delivered.map_err(|_| End::Quiet)?;
@@ -105,7 +114,7 @@ impl Heads {
         let found = stream
             .decode(|input| {
                 let step = self.step(input);
-                if self.guest.is_idle() {
+                if self.guest.class() != Class::Request {
                     self.stop_idling(&handle);
                 }
                 step
@@ -117,26 +126,23 @@ impl Heads {
 
     fn begin_to_wait(&mut self, stream: &StreamHandle) -> Result<(), End> {
         let server = self.guest.server();
-        if self.partial.is_some() {
-            stream.set_deadline(Some(server.config.timeout_header));
-            return Ok(());
-        }
-        if server.guests.is_draining() {
-            return Err(End::Said);
-        }
-        stream.set_deadline(Some(if self.count > 0 {
-            server.config.timeout_idle
-        } else {
-            server.config.timeout_header
-        }));
-        self.guest.set_idle(true);
+        let (class, timeout) = match (&self.partial, self.count > 0) {
+            (Some(_), _) => (Class::Head, server.config.timeout_header),
+            (None, true) => (Class::Idle, server.config.timeout_idle),
+            (None, false) => (Class::Fresh, server.config.timeout_header),
+        };
+        let patience = server.guests.patience(class, timeout, &server.ioloop);
+        stream.set_deadline(Some(patience.ok_or(End::Said)?));
+        self.guest.set_class(class);
         Ok(())
     }
 
     /// The first bytes of a head are here: mostly all of them; if not, its time counts from now.
     fn stop_idling(&mut self, stream: &StreamHandle) {
-        self.guest.set_idle(false);
-        if self.partial.is_some() {
+        if self.partial.is_none() {
+            self.guest.set_class(Class::Request);
+        } else if self.guest.class() != Class::Head {
+            self.guest.set_class(Class::Head);
             stream.set_deadline(Some(self.guest.server().config.timeout_header));
         }
     }

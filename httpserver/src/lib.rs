@@ -37,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod client;
 mod config;
 mod connection;
 mod content;
@@ -49,12 +50,17 @@ mod error;
 mod exchange;
 mod expectation;
 mod extra;
+mod field_block;
 mod field_lines;
 mod file_answer;
+mod forwarded;
 mod heads;
 #[cfg(feature = "compression")]
 mod inflate;
 mod informational;
+mod listeners;
+mod load;
+mod orders;
 mod pool;
 mod pull;
 mod refusal;
@@ -63,15 +69,25 @@ mod response;
 mod server;
 mod service;
 mod serving;
+mod signals;
+mod site;
 mod state;
 mod trailers;
 mod watch;
+mod workers;
 
-pub use config::Config;
+pub use client::Scheme;
+pub use config::{Config, ConfigError, ListenerConfig};
 pub use disconnect::Disconnect;
-pub use drain::{DrainGuard, DrainReport};
+pub use drain::{DrainCounts, DrainDeadlines, DrainGuard, DrainReport};
 pub use error::Error;
 pub use exchange::Exchange;
+pub use field_block::FieldBlock;
+pub use forwarded::Forwarded;
 pub use response::Chunk;
 pub use server::HttpServer;
 pub use service::{Service, ServiceFuture};
+pub use signals::TerminationSignals;
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+pub use site::tls_config;
+pub use workers::{Workers, WorkersHandle};

@@ -9,7 +9,7 @@ use crate::answer::Phase;
 use crate::server::Shared;
 use crate::{Error, Exchange};
 
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");
+pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");
 
 /// Tells the peer what it did wrong. The connection then ends, since nobody knows where its next
 /// request would begin (RFC 9112, section 9.3).
@@ -54,7 +54,7 @@ impl Exchange {
     }
 }
 
-fn page(status: StatusCode) -> String {
+pub(crate) fn page(status: StatusCode) -> String {
     format!(
         "{}: {}\n",
         status.as_u16(),

@@ -15,14 +15,12 @@ use crate::state::Inner;
 use crate::watch::{Verdict, Watch};
 
 /// Runs the service until the answer is finished, or given up.
-pub(crate) async fn answer(
-    exchange: &mut Rc<Inner>,
-    writer: &StreamHandle,
-    server: &Rc<Shared>,
-    is_last: bool,
-) {
-    begin(exchange, writer, server, is_last);
-    let exchange = &*exchange;
+pub(crate) async fn answer(exchange: &Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
+    if let Some(load) = &server.load {
+        if !load.enter() {
+            return load.shed(&Exchange::of(exchange));
+        }
+    }
     let mut service = Serving::Due;
     let mut watch = None;
     poll_fn(|cx| {
@@ -38,19 +36,9 @@ pub(crate) async fn answer(
         Poll::Pending
     })
     .await;
-}
-
-/// Tells an exchange where its answer goes.
-pub(crate) fn begin(
-    exchange: &mut Rc<Inner>,
-    writer: &StreamHandle,
-    server: &Rc<Shared>,
-    is_last: bool,
-) {
-    let Some(inner) = Rc::get_mut(exchange) else {
-        unreachable!("nobody has a handle of an exchange that has not begun")
-    };
-    inner.begin(writer, server, is_last);
+    if let Some(load) = &server.load {
+        load.leave();
+    }
 }
 
 /// How far the service is with an exchange.

@@ -15,6 +15,7 @@ use squall_iostream::{IoStream, StreamHandle};
 use crate::answer::Phase;
 use crate::content::Incoming;
 use crate::extra::Extra;
+use crate::forwarded::Origin;
 use crate::response::Response;
 use crate::server::Shared;
 
@@ -28,8 +29,6 @@ pub(crate) struct Inner {
     /// Set before the first handle is made, and from then on as it is: a connection that goes on
     /// with the same exchange is the same connection.
     pub(crate) link: Option<Link>,
-    /// Whether the connection has had its requests, or its time, and ends with this answer.
-    pub(crate) is_last: bool,
     /// The connection, while it waits for the answer to be finished.
     pub(crate) waiting: Cell<Option<Waker>>,
     pub(crate) closers: RefCell<Vec<Closer>>,
@@ -38,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) extra: RefCell<Option<Box<Extra>>>,
     pub(crate) slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) address: OnceCell<Option<SocketAddr>>,
+    /// Who has asked, if proxies tell and somebody wants to know.
+    pub(crate) origin: OnceCell<Origin>,
 }
 
 type Upgrade = Box<dyn FnOnce(IoStream)>;
@@ -48,6 +49,8 @@ pub(crate) type Closer = Box<dyn FnOnce()>;
 pub(crate) struct Link {
     pub(crate) stream: StreamHandle,
     pub(crate) server: Rc<Shared>,
+    /// Whether the connection has had its requests, or its time, and ends with this answer.
+    pub(crate) is_last: bool,
 }
 
 impl Inner {
@@ -61,6 +64,7 @@ impl Inner {
         self.upgrade.set(None);
         self.extra.get_mut().take();
         self.address.take();
+        self.origin.take();
     }
 
     /// Forgets the head, which the next decoding would do as well, and the connection, before a
@@ -74,13 +78,22 @@ impl Inner {
         self.link = None;
     }
 
-    /// Says where the answer goes, unless that is known from the request before on this connection.
-    pub(crate) fn begin(&mut self, stream: &StreamHandle, server: &Rc<Shared>, is_last: bool) {
-        self.is_last = is_last;
-        self.link.get_or_insert_with(|| Link {
+    /// Says where the answer goes, which may be known from the request before on this connection.
+    pub(crate) fn begin(
+        exchange: &mut Rc<Self>,
+        stream: &StreamHandle,
+        server: &Rc<Shared>,
+        is_last: bool,
+    ) {
+        let Some(inner) = Rc::get_mut(exchange) else {
+            unreachable!("nobody has a handle of an exchange that has not begun")
+        };
+        let link = inner.link.get_or_insert_with(|| Link {
             stream: stream.clone(),
             server: server.clone(),
+            is_last,
         });
+        link.is_last = is_last;
     }
 
     /// Where the answer goes, which is known as long as there is a handle.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::admission::Row;
 use crate::proxied_transport::ProxiedTransport;
 use crate::proxy_protocol::{Decoded, Header, HeaderError, Signature, decode};
-use crate::{Address, IoStream, Step, StreamClosed, StreamError, TrustedPeers};
+use crate::{Address, Admission, IoStream, Step, StreamClosed, StreamError, TrustedPeers};
 
 /// Who may send a header of the [PROXY protocol](crate::proxy_protocol), and who must.
 ///
@@ -105,16 +105,29 @@ impl ProxyProtocol {
         self.accept_from(stream, is_trusted, |_| Ok(None)).await
     }
 
-    /// As [`Self::accept`], from a peer that is known; `admit` may refuse the one that the header
-    /// tells.
-    pub(crate) async fn accept_with(
+    /// As [`Self::accept`], from a peer that is known, and within the limits of an admission: the
+    /// peer that the header tells has its place there, beside that of the proxy's connection. The
+    /// admission has to know the proxies, see [`Admission::behind`].
+    ///
+    /// # Errors
+    /// As [`Self::accept`], and [`ProxyProtocolError::TooManyConnections`].
+    pub async fn accept_admitted(
         &self,
         stream: IoStream,
         peer: &Address,
-        admit: impl FnOnce(&Address) -> Result<Option<Rc<Row>>, ProxyProtocolError>,
+        admission: &Admission,
     ) -> Result<(IoStream, Option<Header>), ProxyProtocolError> {
         let is_trusted = self.trusted.contains(Some(peer));
+        let admit = |told: &Address| match admission.proxied_row(told) {
+            Some(row) => Ok(Some(row)),
+            None => Err(ProxyProtocolError::TooManyConnections(told.clone())),
+        };
         self.accept_from(stream, is_trusted, admit).await
+    }
+
+    /// Whose word is taken.
+    pub fn trusted(&self) -> &TrustedPeers {
+        &self.trusted
     }
 
     async fn accept_from(

@@ -72,6 +72,8 @@ mod allow;
 mod application;
 mod arguments;
 mod captures;
+mod conditional;
+mod cookies;
 mod error;
 mod error_page;
 mod escape;
@@ -79,14 +81,17 @@ mod exchange;
 mod handler;
 mod media_type;
 mod pattern;
+mod representation;
 mod route;
 mod routing;
+mod static_files;
 mod target;
 mod websocket;
 
 pub use application::{Application, ApplicationService};
 pub use arguments::{Arguments, QUERY_ARGUMENTS_MAX};
 pub use captures::{Captures, PATH_ARGUMENTS_MAX};
+pub use conditional::{EntityTag, EntityTagInvalid, RANGES_MAX, Selection, Validators, select};
 pub use error::{Error, HttpError, Result};
 pub use error_page::error_page;
 pub use escape::{json_encode, xhtml_escape};
@@ -95,6 +100,7 @@ pub use handler::RequestHandler;
 pub use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 pub use media_type::MediaType;
 pub use pattern::{Pattern, PatternError, PatternFault, ReverseError};
+pub use representation::Representation;
 pub use route::Route;
 pub use routing::{Found, RouteError, Router};
 pub use squall_httpserver::Disconnect;
@@ -102,3 +108,4 @@ pub use squall_websocket::{
     CloseCode, CloseFrame, Config as WebSocketConfig, HandlerResult, Message, Topics, WebSocket,
     WebSocketHandler,
 };
+pub use static_files::{Asset, StaticFiles};
