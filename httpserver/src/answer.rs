@@ -65,6 +65,10 @@ impl Exchange {
     /// The common case: head and content in one go.
     pub(crate) fn send_whole(&self) -> Result<(), Error> {
         self.with_link(|link| self.echo_request_id(link));
+        #[cfg(feature = "compression")]
+        if self.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            self.tell_codings();
+        }
         let mut response = self.response().borrow_mut();
         let written = response.content.len() as u64;
         let declared = response.declared_length()?;
@@ -103,6 +107,8 @@ impl Exchange {
     /// with that of what is known to follow.
     pub(crate) fn begin_streaming(&self, known_length: Option<u64>) -> Result<(), Error> {
         if self.phase() == Phase::Open {
+            #[cfg(feature = "compression")]
+            self.tell_codings();
             let response = self.response().borrow();
             let length = response.declared_length()?.or(known_length);
             let answer = self.frame(response.status, length);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use squall_ioloop::yield_now;
-use squall_iostream::IoStream;
+use squall_iostream::{Guards, IoStream};
 
 use crate::Error;
 use crate::answer::{Phase, deliver};
@@ -24,9 +24,13 @@ use crate::state::Inner;
 const REQUESTS_PER_TURN: u32 = 64;
 /// Unsent answers above which a connection reads no further request until the peer has read.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
-/// What is thrown away of a peer's input so that it can read our last answer, and for how long.
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
-const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+/// What is thrown away of a peer's input so that it can read our last answer: a few times what may
+/// be sent by default, since who is refused in the midst of an upload mostly sends it to its end.
+/// For how long, and how long the peer may say nothing: nginx's `lingering_time` and
+/// `lingering_timeout`.
+const LINGER_BYTES_MAX: usize = 32 * 1024 * 1024;
+const LINGER_TIME_MAX: Duration = Duration::from_secs(30);
+const LINGER_TIMEOUT_IDLE: Duration = Duration::from_secs(5);
 
 /// How a connection ends.
 pub(crate) enum End {
@@ -152,8 +156,12 @@ async fn close(stream: IoStream, server: Rc<Shared>, end: End) {
         End::Quiet | End::Said => {}
         End::Torn => stream.abort(),
         End::SaidTooEarly | End::Refused(_) => {
-            stream.set_deadline(Some(LINGER_TIMEOUT));
-            stream.linger(LINGER_BYTES_MAX).await;
+            stream.set_deadline(None);
+            stream.set_guards(&Guards {
+                timeout_idle: Some(LINGER_TIMEOUT_IDLE),
+                ..Guards::default()
+            });
+            stream.linger_for(LINGER_BYTES_MAX, LINGER_TIME_MAX).await;
         }
     }
 }

@@ -61,6 +61,8 @@ mod config;
 mod connection;
 mod content;
 mod date;
+#[cfg(feature = "compression")]
+mod decoding;
 mod disconnect;
 mod drain;
 mod error;
@@ -72,6 +74,8 @@ mod field_lines;
 mod file_answer;
 mod forwarded;
 mod heads;
+#[cfg(feature = "compression")]
+mod inflate;
 mod informational;
 mod listeners;
 mod load;

@@ -62,8 +62,8 @@ impl Config {
     /// it. Past it the read fails, and the answer should be 408. A request may have
     /// [another](crate::Exchange::set_timeout_content_total).
     ///
-    /// Default none: the limit of its length and the least rate, see [`Self::with_timeout_content`],
-    /// bound it as well.
+    /// Default none: the limit of its length and the least rate (see
+    /// [`Self::with_timeout_content`]) bound it as well.
     pub fn with_timeout_content_total(mut self, timeout: Option<Duration>) -> Self {
         self.request.timeout_content_total = timeout;
         self

@@ -294,3 +294,42 @@ fn rfc9112_9_3_an_answer_that_crosses_its_content_keeps_the_connection() {
     }
     world.assert_well();
 }
+
+// ---- lingering
+
+/// Refuses at once, and counts how long the connection is kept and how much of `input` it takes.
+#[track_caller]
+fn check_linger(piece: usize, every: Duration, expected: Duration, taken: usize) {
+    let world = World::new(|http: Exchange| async move {
+        http.set_status(StatusCode::PAYLOAD_TOO_LARGE).unwrap();
+        http.finish();
+    });
+    let mut peer = world.connect();
+    let head = "POST / HTTP/1.1\nhost: a\ncontent-length: 1000000000\n\n".crlf();
+    peer.write(head.as_bytes()).unwrap();
+    let heard = world.run(world.listen(&mut peer));
+    assert_eq!((statuses(&heard.text), heard.after), (vec!["413"], AT_ONCE));
+    let since = world.ioloop.now();
+    let mut sent = 0;
+    let piece = vec![b'x'; piece];
+    world.run(async {
+        while peer.write(&piece).is_ok() && peer.drained(0).await.is_ok() {
+            sent += piece.len();
+            sleep(every).await;
+        }
+    });
+    assert_eq!(world.ioloop.now() - since, expected);
+    assert!((taken..taken + 200_000).contains(&sent), "{sent} bytes");
+    drop(peer);
+    world.settle();
+    world.assert_well();
+}
+
+/// RFC 9112, section 9.6: who is still sending has time to read why it need not, and no more.
+#[test]
+fn rfc9112_9_6_a_peer_that_is_still_sending_can_read_its_refusal() {
+    // It stalls; it drips; it floods.
+    check_linger(1, 60 * SECOND, 60 * SECOND, 1);
+    check_linger(1, SECOND, 30 * SECOND, 30);
+    check_linger(64 * 1024, AT_ONCE, AT_ONCE, 32 * 1024 * 1024);
+}

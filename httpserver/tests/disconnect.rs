@@ -85,7 +85,7 @@ fn check(policy: Disconnect, input: &str, going: Going, expected: &[&str]) {
                 let _ = work(http, notes).await;
             }
         });
-        let mut peer = world.connect();
+        let peer = world.connect();
         peer.write(input.crlf().as_bytes()).unwrap();
         world.run(sleep(SECOND));
         let rest: Option<IoStream> = match going {

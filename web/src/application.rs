@@ -10,7 +10,7 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::rc::Rc;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use squall_httpserver::{HttpServer, Service};
 use squall_ioloop::Handle;
 use squall_websocket::WebSocketHandler;
@@ -362,11 +362,16 @@ impl Service for ApplicationService {
 impl Application {
     fn serve_not_found(&self, http: Exchange) -> Serving {
         // RFC 9110, section 9.3.7: `OPTIONS *` asks about the server, which no route is. That there
-        // is an answer is the answer. No other method has this target.
-        if http.head().target() == "*" {
+        // is an answer is the answer. No other method has this path.
+        if http.head().path() == "*" {
             // Nothing was sent yet, so this cannot fail.
             let _ = http.set_status(StatusCode::NO_CONTENT);
             http.finish();
+            return done();
+        }
+        // RFC 9110, section 9.3.6. A tunnel is made by `detach`, below this layer.
+        if *http.method() == Method::CONNECT {
+            http.send_error(HttpError::new(StatusCode::NOT_IMPLEMENTED));
             return done();
         }
         if let Some(target) = &self.not_found {

@@ -105,6 +105,7 @@ pub use pattern::{Pattern, PatternError, PatternFault, ReverseError};
 pub use representation::Representation;
 pub use route::Route;
 pub use routing::{Found, RouteError, Router};
+pub use squall_httpserver::Disconnect;
 pub use squall_websocket::{
     CloseCode, CloseFrame, Config as WebSocketConfig, HandlerResult, Message, Topics, WebSocket,
     WebSocketHandler,

@@ -3,6 +3,8 @@
 //! [`Route`] is how the program says it (Tornado's `URLSpec`); [`Endpoint`] is what the table of
 //! `application.rs` keeps of it, where several routes may share one address with different methods.
 
+mod knobs;
+
 use std::rc::Rc;
 
 use http::{HeaderValue, Method};
@@ -13,6 +15,7 @@ use crate::error::Result;
 use crate::exchange::Exchange;
 use crate::handler::RequestHandler;
 use crate::pattern::{Pattern, PatternError};
+use crate::route::knobs::Knobs;
 use crate::static_files::{StaticFiles, StaticTarget};
 use crate::target::{AsyncTarget, CallbackTarget, HandlerTarget, Serving, Target};
 use crate::websocket::WebSocketTarget;
@@ -48,7 +51,7 @@ pub(crate) struct Answer {
     /// Which of [`KNOWN`] are among `methods`, a bit for each.
     known: u16,
     streams_content: bool,
-    content_bytes_max: Option<u64>,
+    knobs: Option<Box<Knobs>>,
     target: Box<dyn Target>,
 }
 
@@ -170,7 +173,7 @@ impl Route {
                 implemented,
                 known: 0,
                 streams_content: false,
-                content_bytes_max: None,
+                knobs: None,
                 target: Box::new(target),
             },
         }
@@ -193,12 +196,6 @@ impl Route {
     /// collecting it first. (A handler says so itself, by `STREAM_REQUEST_BODY`.)
     pub fn stream_request_body(mut self) -> Self {
         self.answer.streams_content = true;
-        self
-    }
-
-    /// Takes at most so many bytes of content, in place of the server's limit.
-    pub fn content_bytes_max(mut self, bytes: u64) -> Self {
-        self.answer.content_bytes_max = Some(bytes);
         self
     }
 }
@@ -286,8 +283,8 @@ impl Answer {
     }
 
     pub(crate) fn serve(&self, http: Exchange) -> Serving {
-        if let Some(bytes) = self.content_bytes_max {
-            http.set_content_bytes_max(bytes);
+        if let Some(knobs) = &self.knobs {
+            knobs.apply(&http);
         }
         self.target.serve(http, self.streams_content)
     }
