@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use squall_iostream::StreamHandle;
 
 use crate::Exchange;
+use crate::load::{Load, Place};
 use crate::seeing::Plain;
 use crate::server::Shared;
 use crate::service::ServiceFuture;
@@ -24,15 +25,7 @@ pub(crate) fn answer<'a>(
 ) -> impl Future<Output = ()> + 'a {
     let mut service = Serving::Due;
     let mut watch = None;
-    let mut place = None;
     poll_fn(move |cx| {
-        if let (Serving::Due, Some(load)) = (&service, &server.load) {
-            place = load.enter();
-            if place.is_none() {
-                service = Serving::Over;
-                load.shed(&Exchange::of(exchange));
-            }
-        }
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
         if polled.is_ready() || !Watch::is_wanted(exchange, server) {
             return polled;
@@ -49,7 +42,8 @@ pub(crate) fn answer<'a>(
 /// How far the service is with an exchange.
 enum Serving {
     Due,
-    Running(ServiceFuture),
+    /// In its place, where places are counted.
+    Running(ServiceFuture, Option<Place>),
     Over,
 }
 
@@ -59,9 +53,16 @@ impl Serving {
         if let Self::Due = self {
             // A service that panics when it is called is over.
             *self = Self::Over;
-            *self = Self::Running(server.service.serve(Exchange::of(exchange)));
+            let place = server.load.as_ref().map(Load::enter);
+            if let (Some(None), Some(load)) = (&place, &server.load) {
+                return load.shed(&Exchange::of(exchange));
+            }
+            let future = server.service.serve(Exchange::of(exchange));
+            *self = Self::Running(future, place.flatten());
         }
-        let Self::Running(future) = self else { return };
+        let Self::Running(future, _) = self else {
+            return;
+        };
         if future.as_mut().poll(cx).is_ready() {
             *self = Self::Over;
         }
@@ -78,7 +79,7 @@ fn poll_answer(
     exchange.stop_waiting();
     // One guard around all that is the user's: the call, the future, and its destructor.
     let polled = match service {
-        Serving::Due | Serving::Running(_) => {
+        Serving::Due | Serving::Running(..) => {
             guard(exchange, || service.poll(exchange, server, cx))
         }
         Serving::Over => Some(()),
@@ -98,7 +99,8 @@ fn poll_answer(
         if exchange.has_closers() {
             guard(exchange, || drop(exchange.take_closers()));
         }
-        if let Serving::Running(rest) = std::mem::replace(service, Serving::Over) {
+        if let Serving::Running(rest, place) = std::mem::replace(service, Serving::Over) {
+            drop(place);
             go_on(rest, exchange, writer, server);
         }
         return Poll::Ready(());
