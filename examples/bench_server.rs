@@ -1,18 +1,18 @@
 //! The application that `benches/peers` measures: a route for each scenario.
 //!
-//! Run `cargo run --release --example bench_server -- PORT [WORKERS] [--tls CERT KEY]`; TLS, with
-//! a chain of certificates and a key as PEM, needs `--features tls`. Every answer is made by a
-//! `RequestHandler` (or a `WebSocketHandler`) behind the router, as in any application; look at
-//! how little each has to say. All limits and timeouts are the defaults.
+//! Run `cargo run --release --example bench_server -- PORT [WORKERS] [--tls CERT KEY] [--log FILE]
+//! [--files FOLDER]`; TLS, with a chain of certificates and a key as PEM, needs `--features tls`.
+//! Every answer is made by a `RequestHandler` (or a `WebSocketHandler`) behind the router, as in
+//! any application; look at how little each has to say. All limits and timeouts are the defaults.
 
 use std::io;
 
 use serde::Serialize;
-use squall::httpserver::{Config, HttpServer, ListenerConfig};
+use squall::httpserver::{AccessLog, Config, HttpServer, ListenerConfig, LogFormat, LogWriter};
 use squall::ioloop::{IoLoop, run_on_threads};
 use squall::web::{
-    Application, Exchange, HandlerResult, HeaderValue, Message, RequestHandler, Result, Topics,
-    WebSocket, WebSocketHandler, header::CONTENT_TYPE,
+    Application, Exchange, HandlerResult, HeaderValue, Message, RequestHandler, Result,
+    StaticFiles, Topics, WebSocket, WebSocketHandler, header::CONTENT_TYPE,
 };
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
@@ -89,11 +89,18 @@ struct Options {
     port: u16,
     workers: usize,
     tls: Option<(String, String)>,
+    /// Where each request gets its line, in the combined format.
+    log: Option<String>,
+    /// What `/letters/` and all below it is served from.
+    files: Option<String>,
 }
+
+const USAGE: &str =
+    "usage: bench_server PORT [WORKERS] [--tls CERT KEY] [--log FILE] [--files FOLDER]";
 
 fn main() -> io::Result<()> {
     let Some(options) = read(std::env::args().skip(1)) else {
-        eprintln!("usage: bench_server PORT [WORKERS] [--tls CERT KEY]");
+        eprintln!("{USAGE}");
         std::process::exit(2);
     };
     let listener = match &options.tls {
@@ -103,8 +110,10 @@ fn main() -> io::Result<()> {
             std::process::exit(2);
         }),
     };
+    // One for all workers.
+    let log = options.log.as_ref().map(LogWriter::file).transpose()?;
     run_on_threads(options.workers, |ioloop, _| {
-        serve(ioloop, &options, &listener)
+        serve(ioloop, &options, &listener, log.clone())
     })
 }
 
@@ -113,10 +122,14 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         port: arguments.next()?.parse().ok()?,
         workers: 1,
         tls: None,
+        log: None,
+        files: None,
     };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--tls" => options.tls = Some((arguments.next()?, arguments.next()?)),
+            "--log" => options.log = Some(arguments.next()?),
+            "--files" => options.files = Some(arguments.next()?),
             workers => options.workers = workers.parse().ok()?,
         }
     }
@@ -140,15 +153,27 @@ fn with_tls(_: &str, _: &str) -> io::Result<ListenerConfig> {
     Err(io::Error::new(io::ErrorKind::Unsupported, told))
 }
 
-fn serve(ioloop: &IoLoop, options: &Options, listener: &ListenerConfig) -> io::Result<HttpServer> {
-    let application = Application::new()
+fn serve(
+    ioloop: &IoLoop,
+    options: &Options,
+    listener: &ListenerConfig,
+    log: Option<LogWriter>,
+) -> io::Result<HttpServer> {
+    let mut application = Application::new()
         .route("/", || Plain)
         .route("/json", || Json)
         .route("/user/{id}", || User)
         .route("/echo", || Upload)
         .websocket("/ws", || Echo)
         .websocket("/broadcast", || Broadcast);
-    let config = Config::default().with_reuse_port(options.workers > 1);
+    if let Some(folder) = &options.files {
+        let files = StaticFiles::new(folder).content_type("", TEXT);
+        application = application.static_files("/letters/", files);
+    }
+    let mut config = Config::default().with_reuse_port(options.workers > 1);
+    if let Some(log) = log {
+        config = config.with_access_log(AccessLog::new(LogFormat::Combined, log));
+    }
     let server = HttpServer::with_config(ioloop, config, application.into_service());
     server.listen_with(("127.0.0.1", options.port), listener)?;
     Ok(server)
