@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use squall_iostream::StreamHandle;
 
 use crate::Exchange;
-use crate::load::{Load, Place};
+use crate::load::Place;
 use crate::seeing::Plain;
 use crate::server::Shared;
 use crate::service::ServiceFuture;
@@ -23,7 +23,7 @@ pub(crate) fn answer<'a>(
     writer: &'a StreamHandle,
     server: &'a Rc<Shared>,
 ) -> impl Future<Output = ()> + 'a {
-    let mut service = Serving::Due;
+    let mut service = Serving::DUE;
     let mut watch = None;
     poll_fn(move |cx| {
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
@@ -32,7 +32,7 @@ pub(crate) fn answer<'a>(
         }
         let watch = watch.get_or_insert_with(|| Watch::new(writer));
         if let Verdict::Over = watch.poll(exchange, cx) {
-            guard(exchange, || service = Serving::Over);
+            guard(exchange, || service.stop());
             return poll_answer(exchange, writer, server, &mut service, cx);
         }
         Poll::Pending
@@ -40,32 +40,47 @@ pub(crate) fn answer<'a>(
 }
 
 /// How far the service is with an exchange.
-enum Serving {
-    Due,
-    /// In its place, where places are counted.
-    Running(ServiceFuture, Option<Place>),
-    Over,
+struct Serving {
+    /// Whether it has not been called.
+    is_due: bool,
+    running: Option<ServiceFuture>,
+    /// Where places are counted.
+    place: Option<Place>,
 }
 
 impl Serving {
+    const DUE: Self = Self {
+        is_due: true,
+        running: None,
+        place: None,
+    };
+
     /// Calls the service, or goes on with it.
     fn poll(&mut self, exchange: &Rc<Inner>, server: &Shared, cx: &mut Context<'_>) {
-        if let Self::Due = self {
-            // A service that panics when it is called is over.
-            *self = Self::Over;
-            let place = server.load.as_ref().map(Load::enter);
-            if let (Some(None), Some(load)) = (&place, &server.load) {
-                return load.shed(&Exchange::of(exchange));
+        // A service that panics when it is called is over.
+        if std::mem::take(&mut self.is_due) {
+            if let Some(load) = &server.load {
+                self.place = load.enter();
+                if self.place.is_none() {
+                    return load.shed(&Exchange::of(exchange));
+                }
             }
-            let future = server.service.serve(Exchange::of(exchange));
-            *self = Self::Running(future, place.flatten());
+            self.running = Some(server.service.serve(Exchange::of(exchange)));
         }
-        let Self::Running(future, _) = self else {
-            return;
-        };
-        if future.as_mut().poll(cx).is_ready() {
-            *self = Self::Over;
+        if let Some(future) = &mut self.running {
+            if future.as_mut().poll(cx).is_ready() {
+                self.running = None;
+            }
         }
+    }
+
+    fn is_over(&self) -> bool {
+        !self.is_due && self.running.is_none()
+    }
+
+    fn stop(&mut self) {
+        self.is_due = false;
+        self.running = None;
     }
 }
 
@@ -78,16 +93,10 @@ fn poll_answer(
 ) -> Poll<()> {
     exchange.stop_waiting();
     // One guard around all that is the user's: the call, the future, and its destructor.
-    let polled = match service {
-        Serving::Due | Serving::Running(..) => {
-            guard(exchange, || service.poll(exchange, server, cx))
-        }
-        Serving::Over => Some(()),
-    };
-    if polled.is_none() {
-        guard(exchange, || *service = Serving::Over);
+    if !service.is_over() && guard(exchange, || service.poll(exchange, server, cx)).is_none() {
+        guard(exchange, || service.stop());
     }
-    let is_abandoned = matches!(service, Serving::Over) && Rc::strong_count(exchange) == 1;
+    let is_abandoned = service.is_over() && Rc::strong_count(exchange) == 1;
     if is_abandoned && !exchange.phase.get().is_over() {
         // A service that ends because its peer has gone is as it should be.
         if !writer.is_closing() {
@@ -99,8 +108,8 @@ fn poll_answer(
         if exchange.has_closers() {
             guard(exchange, || drop(exchange.take_closers()));
         }
-        if let Serving::Running(rest, place) = std::mem::replace(service, Serving::Over) {
-            drop(place);
+        service.place = None;
+        if let Some(rest) = service.running.take() {
             go_on(rest, exchange, writer, server);
         }
         return Poll::Ready(());

@@ -59,7 +59,9 @@ impl Inner {
     /// Back to how a new one is, but with memory. For the pool, when nobody else holds it.
     pub(crate) fn reset(&mut self) {
         self.phase.set(Phase::Open);
-        self.incoming.reset();
+        if self.has_content() {
+            self.incoming.reset();
+        }
         self.response.get_mut().clear();
         self.waiting.set(None);
         self.closers.take();

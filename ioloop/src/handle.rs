@@ -281,10 +281,13 @@ impl Handle {
     /// passes, the source is told [`Ready::DEADLINE`], once, and it is at never again. A source has
     /// one, and loses it when it leaves the loop. Pushing it forward is one store, however many
     /// deadlines there are.
+    #[inline]
     pub fn set_deadline(&self, token: Token, after: Option<Duration>) {
-        if self.inner.sources.borrow().get(token).is_some() {
-            let deadline = after.map_or(NEVER, |after| self.inner.clock.deadline_after(after));
-            self.inner.timers.borrow_mut().set_source(token, deadline);
+        let deadline = after.map_or(NEVER, |after| self.inner.clock.deadline_after(after));
+        let mut timers = self.inner.timers.borrow_mut();
+        if !timers.push_source(token, deadline) && self.inner.sources.borrow().get(token).is_some()
+        {
+            timers.set_source(token, deadline);
         }
     }
 

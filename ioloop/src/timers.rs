@@ -173,6 +173,24 @@ impl Timers {
 
     // ---- of sources
 
+    /// Moves the deadline of a source that has its entry already, and so is on the loop, if it is
+    /// not moved to before that: one store. Else returns `false`, and it is to be
+    /// [set](Self::set_source).
+    #[inline]
+    pub(crate) fn push_source(&mut self, token: Token, deadline: Nanos) -> bool {
+        let Some(lead) = self.sources.get_mut(token.slot()) else {
+            return false;
+        };
+        // There is none at `UNQUEUED`.
+        let entry = self.heap.get(lead.position as usize);
+        let is_forward = entry.is_some_and(|entry| deadline >= entry.key);
+        let is_known = is_forward && lead.generation == token.generation();
+        if is_known {
+            lead.deadline = deadline;
+        }
+        is_known
+    }
+
     /// Moves the deadline of a source that is on the loop.
     pub(crate) fn set_source(&mut self, token: Token, deadline: Nanos) {
         let slot = token.slot();

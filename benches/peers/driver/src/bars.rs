@@ -3,7 +3,7 @@
 use crate::measure::Speed;
 use crate::quiet::Latency;
 use crate::results::{Figure, Results, median};
-use crate::servers::{FLOOR, SQUALL};
+use crate::servers::{FLOOR, NGINX, SQUALL};
 
 /// How a bar came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,20 +63,27 @@ impl Limit {
 pub(crate) fn judge(results: &Results) -> Vec<Bar> {
     let mut bars = Vec::new();
     for scenario in ["plain-64", "plain-256"] {
-        bars.push(over(
-            results,
-            scenario,
-            FLOOR,
-            Speed::cpu_us,
-            Limit::Most(1.12),
-        ));
+        bars.push(cpu(results, scenario, FLOOR, 1.09));
         for peer in ["hyper", "axum", "actix", "ntex"] {
             bars.push(ahead(results, scenario, peer));
         }
     }
-    bars.push(user_space(results));
-    bars.push(throughput(results, "pipelined-16", FLOOR, 0.60));
+    bars.push(user_space(results, "hyper", 0.65));
+    bars.push(user_space(results, "may_minihttp", 1.0));
+    bars.push(throughput(results, "pipelined-16", FLOOR, 0.77));
     bars.push(throughput(results, "pipelined-16", "hyper", 1.4));
+    for scenario in ["browser", "json", "user", "echo-1k", "echo-64k", "close"] {
+        bars.push(cpu(results, scenario, FLOOR, 1.12));
+        for peer in ["hyper", "axum", "actix", NGINX] {
+            if peer != NGINX || !scenario.starts_with("echo") {
+                bars.push(cpu(results, scenario, peer, 1.0));
+            }
+        }
+    }
+    for scenario in ["static-1k", "static-1m"] {
+        bars.push(throughput(results, scenario, NGINX, 1.0));
+        bars.push(cpu(results, scenario, NGINX, 1.0));
+    }
     for scenario in ["ws-64", "ws-1000"] {
         bars.push(throughput(results, scenario, FLOOR, 0.93));
         for peer in ["fastwebsockets", "tungstenite"] {
@@ -107,10 +114,16 @@ pub(crate) fn judge(results: &Results) -> Vec<Bar> {
     single("calls-plain", "system calls per request", 2.1);
     single("calls-pipelined", "system calls per request", 0.15);
     // uWebSockets, the leanest peer, takes 256 bytes for either, nginx 527, hyper 13,500.
-    single("idle-http", "bytes of user memory per connection", 1024.0);
+    single("idle-http", "bytes of user memory per connection", 512.0);
     single("idle-ws", "bytes of user memory per connection", 1024.0);
     single("idle-tls", "bytes of user memory per connection", 6144.0);
     bars
+}
+
+/// Processor time for an answer.
+fn cpu(results: &Results, scenario: &str, over_server: &str, most: f64) -> Bar {
+    let limit = Limit::Most(most);
+    over(results, scenario, over_server, Speed::cpu_us, limit)
 }
 
 fn throughput(results: &Results, scenario: &str, over_server: &str, least: f64) -> Bar {
@@ -159,12 +172,12 @@ fn ahead(results: &Results, scenario: &str, peer: &str) -> Bar {
 }
 
 /// Sampled by the kernel, hence over all rounds of both plaintext scenarios.
-fn user_space(results: &Results) -> Bar {
+fn user_space(results: &Results, peer: &str, most: f64) -> Bar {
     const PLAIN: [&str; 2] = ["plain-64", "plain-256"];
     let ours = results.user_us(&PLAIN, SQUALL);
-    let hyper = results.user_us(&PLAIN, "hyper");
-    let ratio = ours.zip(hyper).map(|(ours, hyper)| ours.0 / hyper.0);
-    Limit::Most(0.65).judge("plain: user-space CPU x hyper".into(), ratio)
+    let theirs = results.user_us(&PLAIN, peer);
+    let ratio = ours.zip(theirs).map(|(ours, theirs)| ours.0 / theirs.0);
+    Limit::Most(most).judge(format!("plain: user-space CPU x {peer}"), ratio)
 }
 
 /// The list as printed, failures easy to find.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::nginx;
 
 /// Sizes of `/letters/N` that the scenarios ask for; nginx has a file of each.
-const LETTERS: [usize; 2] = [64 * 1024, 1024 * 1024];
+const LETTERS: [usize; 3] = [1024, 64 * 1024, 1024 * 1024];
 
 /// The folder.
 #[derive(Debug)]
@@ -47,6 +47,13 @@ impl Material {
     /// The root of the files to be sent.
     pub(crate) fn files(&self) -> PathBuf {
         self.folder.join("files")
+    }
+
+    /// Where a server writes down what it has answered, empty: a round may write 50 MB.
+    pub(crate) fn fresh_log(&self) -> io::Result<PathBuf> {
+        let path = self.folder.join("access.log");
+        fs::write(&path, "")?;
+        Ok(path)
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -54,6 +54,13 @@ http {{
         location = / {{
             return 200 \"Hello, World!\";
         }}
+        location = /json {{
+            default_type application/json;
+            return 200 '{{\"message\":\"Hello, World!\"}}';
+        }}
+        location ~ \"^/user/([^/]+)$\" {{
+            return 200 $1;
+        }}
     }}
 }}
 ",

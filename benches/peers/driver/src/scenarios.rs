@@ -5,8 +5,10 @@ use crate::arguments::Arguments;
 /// Which of a server's routes a scenario needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs {
-    /// The HTTP routes.
+    /// The HTTP routes without content.
     Http,
+    /// `/echo`.
+    Content,
     /// `/ws`.
     WebSocket,
     /// `/broadcast`.
@@ -17,8 +19,10 @@ pub(crate) enum Needs {
     EchoBesideTls,
     /// HTTP through TLS: `/`, `/echo` where it is not nginx, and `/letters/N`.
     HttpTls,
-    /// Files, by plain HTTP.
+    /// Files, by plain HTTP, with no more around them than a stream.
     File,
+    /// Files, by the server's own way to serve a folder.
+    Static,
 }
 
 /// What a scenario is after.
@@ -71,7 +75,7 @@ pub(crate) const IDLE_CONNECTIONS: u64 = 10_000;
 
 use Disturbance::{Flood, Handshakes};
 use Measures::{Latency, Memory, Speed, SystemCalls};
-use Needs::{Broadcast, Echo, EchoBesideTls, File, Http, HttpTls, WebSocket};
+use Needs::{Broadcast, Content, Echo, EchoBesideTls, File, Http, HttpTls, Static, WebSocket};
 
 const fn row(
     name: &'static str,
@@ -100,9 +104,9 @@ const SCENARIOS: &[Scenario] = &[
     row("browser", Http, Speed, false, "a browser's head of ten fields", "--request browser"),
     row("json", Http, Speed, false, "JSON, serialised each time", "--request json"),
     row("user", Http, Speed, false, "/user/{id}", "--request user"),
-    row("echo-1k", Http, Speed, false,
+    row("echo-1k", Content, Speed, false,
         "POST of 1 KiB, given back", "--request echo --bytes 1024"),
-    row("echo-64k", Http, Speed, false,
+    row("echo-64k", Content, Speed, false,
         "POST of 64 KiB, given back", "--request echo --bytes 65536"),
     row("close", Http, Speed, false, "Connection: close", "--mode close"),
     row("crowd", Http, Speed, false,
@@ -125,7 +129,12 @@ const SCENARIOS: &[Scenario] = &[
     row("tcp-64k", Echo, Speed, true,
         "TCP echo of 64 KiB, 64 connections", "--mode echo --bytes 65536"),
     row("file-1m", File, Speed, false,
-        "a file of 1 MiB, 16 connections", "--request letters --bytes 1048576 --connections 16"),
+        "a file of 1 MiB by a stream, 16 connections", "--request letters --bytes 1048576 --connections 16"),
+    row("static-1k", Static, Speed, false,
+        "a folder's file of 1 KiB, 64 connections", "--request letters --bytes 1024"),
+    row("static-1m", Static, Speed, false,
+        "a folder's file of 1 MiB, 16 connections",
+        "--request letters --bytes 1048576 --connections 16"),
     row("tls-13", HttpTls, Speed, false,
         "TLS: 13 B, 64 connections", "--tls --connections 64"),
     row("tls-64k", HttpTls, Speed, false,

@@ -47,6 +47,7 @@ impl Program {
                 "{port-tls}" => command.arg(port_tls.to_string()),
                 "{certificate}" => command.arg(self.material.certificate()),
                 "{key}" => command.arg(self.material.key()),
+                "{log}" => command.arg(self.material.fresh_log()?),
                 "{files}" => command.arg(self.material.files()),
                 "{nginx}" => command.arg(self.material.nginx_settings(port, false)?),
                 "{nginx-tls}" => command.arg(self.material.nginx_settings(port, true)?),
@@ -79,33 +80,36 @@ const fn entry(
     }
 }
 
-use Needs::{Broadcast, Echo, EchoBesideTls, File, Http, HttpTls, WebSocket};
+use Needs::{Broadcast, Content, Echo, EchoBesideTls, File, Http, HttpTls, Static, WebSocket};
 
-const NGINX: &str = "nginx";
+/// Debian's.
+pub(crate) const NGINX: &str = "nginx";
 /// The second word is Squall's number of workers; the others do not look at it.
 const PORT: &str = "{port} 1";
+/// With all that a server has in earnest: limits and timeouts, and an access log.
+const SQUALL_WORDS: &str = "{port} 1 --log {log} --files {files}";
 const PORT_TLS: &str = "{port} 1 {certificate} {key}";
 
 #[rustfmt::skip] // A table is read by its columns.
 const ENTRIES: &[Entry] = &[
-    entry(FLOOR, &[Http], "floor-http", PORT),
+    entry(FLOOR, &[Http, Content], "floor-http", PORT),
     entry(FLOOR, &[WebSocket, Broadcast], "floor-ws", PORT),
     entry(FLOOR, &[Echo], "floor-echo", PORT),
-    entry(SQUALL, &[Http, WebSocket, Broadcast], "bench_server", PORT),
+    entry(SQUALL, &[Http, Content, Static, WebSocket, Broadcast], "bench_server", SQUALL_WORDS),
     entry(SQUALL, &[Echo], "bench_streams", "{port} echo"),
     entry(SQUALL, &[EchoBesideTls], "bench_streams", "{port} echo {port-tls} {certificate} {key}"),
     entry(SQUALL, &[HttpTls], "bench_streams", "{port} https {certificate} {key}"),
     entry(SQUALL, &[File], "bench_streams", "{port} files {files}"),
-    entry("hyper", &[Http], "peer-hyper", PORT),
+    entry("hyper", &[Http, Content], "peer-hyper", PORT),
     entry("hyper", &[HttpTls], "peer-hyper", PORT_TLS),
-    entry("axum", &[Http, WebSocket], "peer-axum", PORT),
-    entry("actix", &[Http, WebSocket], "peer-actix", PORT),
+    entry("axum", &[Http, Content, WebSocket], "peer-axum", PORT),
+    entry("actix", &[Http, Content, WebSocket], "peer-actix", PORT),
     entry("actix", &[HttpTls], "peer-actix", PORT_TLS),
-    entry("ntex", &[Http, WebSocket], "peer-ntex", PORT),
-    entry("may_minihttp", &[Http], "peer-may_minihttp", PORT),
+    entry("ntex", &[Http, Content, WebSocket], "peer-ntex", PORT),
+    entry("may_minihttp", &[Http, Content], "peer-may_minihttp", PORT),
     entry("fastwebsockets", &[WebSocket, Broadcast], "peer-fastwebsockets", PORT),
     entry("tungstenite", &[WebSocket, Broadcast], "peer-tungstenite", PORT),
-    entry(NGINX, &[File], NGINX, "-c {nginx}"),
+    entry(NGINX, &[Http, File, Static], NGINX, "-c {nginx}"),
     entry(NGINX, &[HttpTls], NGINX, "-c {nginx-tls}"),
 ];
 
