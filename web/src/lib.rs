@@ -97,7 +97,9 @@ pub use media_type::MediaType;
 pub use pattern::{Pattern, PatternError, PatternFault, ReverseError};
 pub use route::Route;
 pub use routing::{Found, RouteError, Router};
+#[cfg(feature = "deflate")]
+pub use squall_websocket::Deflate;
 pub use squall_websocket::{
-    CloseCode, CloseFrame, Config as WebSocketConfig, HandlerResult, Message, Topics, WebSocket,
-    WebSocketHandler,
+    CloseCode, CloseFrame, Config as WebSocketConfig, HandlerResult, Message, OwnedMessage,
+    Prepared, Topics, WebSocket, WebSocketHandler, WebSocketStream,
 };

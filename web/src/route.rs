@@ -6,7 +6,9 @@
 use std::rc::Rc;
 
 use http::{HeaderValue, Method};
-use squall_websocket::{Config as WebSocketConfig, WebSocketHandler};
+use squall_websocket::{
+    Config as WebSocketConfig, HandlerResult, WebSocketHandler, WebSocketStream,
+};
 
 use crate::allow::allow_value;
 use crate::error::Result;
@@ -14,7 +16,7 @@ use crate::exchange::Exchange;
 use crate::handler::RequestHandler;
 use crate::pattern::{Pattern, PatternError};
 use crate::target::{AsyncTarget, CallbackTarget, HandlerTarget, Serving, Target};
-use crate::websocket::WebSocketTarget;
+use crate::websocket::{AsyncWebSocketTarget, WebSocketTarget};
 
 /// A pattern and what it leads to (Tornado's `URLSpec`).
 ///
@@ -94,6 +96,40 @@ impl Route {
         Self::new(
             pattern,
             WebSocketTarget {
+                make,
+                config: Rc::new(config),
+            },
+        )
+    }
+
+    /// A route to WebSockets, each read by an async function. `make` sees the request, its path
+    /// arguments and fields, and makes the function, or refuses with an error.
+    ///
+    /// ```
+    /// use squall_web::{Application, Route, WebSocketConfig, WebSocketStream};
+    ///
+    /// let echo = Route::websocket_async("/ws", WebSocketConfig::default(), |_| {
+    ///     Ok(async |mut ws: WebSocketStream| {
+    ///         while let Some(message) = ws.next().await {
+    ///             ws.send(&message).await?;
+    ///         }
+    ///         Ok(())
+    ///     })
+    /// });
+    /// let application = Application::new().add_route(echo);
+    /// # let _ = application;
+    /// ```
+    pub fn websocket_async<F>(
+        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
+        config: WebSocketConfig,
+        make: impl Fn(&Exchange) -> Result<F> + 'static,
+    ) -> Self
+    where
+        F: AsyncFnOnce(WebSocketStream) -> HandlerResult + 'static,
+    {
+        Self::new(
+            pattern,
+            AsyncWebSocketTarget {
                 make,
                 config: Rc::new(config),
             },

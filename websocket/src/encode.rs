@@ -25,7 +25,23 @@ use crate::message::{Message, MessageKind};
 /// assert_eq!(out, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"); // RFC 6455 §5.7
 /// ```
 pub fn encode_message(out: &mut Vec<u8>, message: Message<'_>, key: Option<MaskingKey>) {
-    encode_frame(out, true, opcode(message.kind()), message.as_bytes(), key);
+    let header = header(true, opcode(message.kind()), key);
+    encode_frame(out, header, message.as_bytes());
+}
+
+/// Appends a message in one frame whose payload was deflated already.
+#[cfg(feature = "deflate")]
+pub(crate) fn encode_deflated(
+    out: &mut Vec<u8>,
+    kind: MessageKind,
+    deflated: &[u8],
+    key: Option<MaskingKey>,
+) {
+    let header = FrameHeader {
+        compressed: true,
+        ..header(true, opcode(kind), key)
+    };
+    encode_frame(out, header, deflated);
 }
 
 /// A message's frame as shared bytes: for a broadcast, framed once and queued many times.
@@ -82,7 +98,7 @@ pub fn encode_fragment(
         Fragment::Middle => (false, Opcode::Continuation),
         Fragment::Last => (true, Opcode::Continuation),
     };
-    encode_frame(out, fin, opcode, payload, key);
+    encode_frame(out, header(fin, opcode, key), payload);
 }
 
 /// Appends a Ping of at most 125 bytes.
@@ -135,7 +151,7 @@ pub fn encode_close(out: &mut Vec<u8>, frame: Option<CloseFrame<'_>>, key: Optio
         payload[..2].copy_from_slice(&frame.code().get().to_be_bytes());
         payload[2..length].copy_from_slice(frame.reason().as_bytes());
     }
-    encode_frame(out, true, Opcode::Close, &payload[..length], key);
+    encode_frame(out, header(true, Opcode::Close, key), &payload[..length]);
 }
 
 fn encode_control(
@@ -147,30 +163,30 @@ fn encode_control(
     if payload.len() > CONTROL_BYTES_MAX {
         return Err(LocalFault::ControlTooLong.into());
     }
-    encode_frame(out, true, opcode, payload, key);
+    encode_frame(out, header(true, opcode, key), payload);
     Ok(())
 }
 
-fn encode_frame(
-    out: &mut Vec<u8>,
-    fin: bool,
-    opcode: Opcode,
-    payload: &[u8],
-    key: Option<MaskingKey>,
-) {
+/// A header whose length is not known yet.
+fn header(fin: bool, opcode: Opcode, key: Option<MaskingKey>) -> FrameHeader {
+    FrameHeader {
+        fin,
+        compressed: false,
+        opcode,
+        key,
+        length: 0,
+    }
+}
+
+fn encode_frame(out: &mut Vec<u8>, mut header: FrameHeader, payload: &[u8]) {
     /// The longest header: two bytes, a 64-bit length, a key.
     const HEADER_BYTES_MAX: usize = 14;
     out.reserve(HEADER_BYTES_MAX + payload.len());
-    FrameHeader {
-        fin,
-        opcode,
-        key,
-        length: payload.len() as u64,
-    }
-    .encode(out);
+    header.length = payload.len() as u64;
+    header.encode(out);
     let start = out.len();
     out.extend_from_slice(payload);
-    if let Some(key) = key {
+    if let Some(key) = header.key {
         mask(&mut out[start..], key, 0);
     }
 }

@@ -14,7 +14,7 @@
 //!   protocol Protocol::receive -> Event        encode_message, _ping, _pong, _close
 //!   message  Assembly              fragments -> one message        |
 //!   utf8     Incremental           text checked as it comes        |
-//!            - - - - - - -  permessage-deflate belongs here  - - - - - - - -
+//!   deflate  Inflater              compressed pieces        Deflater (RFC 7692)
 //!   mask     mask()                one XOR, both ways            mask()
 //!   frame    FrameHeader::decode   opcode, length, key           FrameHeader::encode
 //! ```
@@ -101,26 +101,36 @@
 //! over HTTP/2 (RFC 8441).
 #![forbid(unsafe_code)]
 
+mod client;
 mod close;
 mod config;
 mod connection;
 mod conversation;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod encode;
 mod error;
 mod frame;
 mod handler;
 pub mod handshake;
+mod keys;
 mod mask;
 mod message;
+mod opening;
+mod prepared;
 mod protocol;
+mod receiving;
 mod topics;
 mod utf8;
 mod waiters;
 mod websocket;
 
+pub use client::{Answer, Client, OpenError, UrlFault, connect};
 pub use close::{CloseCode, CloseFrame};
 pub use config::{Config, Limits};
-pub use connection::serve;
+pub use connection::{serve, serve_opened};
+#[cfg(feature = "deflate")]
+pub use deflate::{Deflate, DeflateAgreement, DeflatePool, Deflater};
 pub use encode::{
     Fragment, encode_close, encode_fragment, encode_message, encode_ping, encode_pong, frame_bytes,
 };
@@ -128,8 +138,11 @@ pub use error::{Error, LimitFault, LocalFault, PeerFault};
 pub use frame::{FrameHeader, Opcode, Role};
 pub use handler::{HandlerResult, WebSocketHandler};
 pub use mask::{MaskingKey, mask};
-pub use message::{Message, MessageKind};
+pub use message::{Message, MessageKind, OwnedMessage};
+pub use opening::Opening;
+pub use prepared::Prepared;
 pub use protocol::{Closing, Event, Protocol};
+pub use receiving::WebSocketStream;
 pub use topics::Topics;
 pub use utf8::{Incremental, InvalidUtf8};
 pub use websocket::WebSocket;

@@ -141,6 +141,7 @@ fn rfc6455_5_2_headers_survive_encoding_and_decoding() {
             for (role, key) in [(Role::Server, Some(KEY)), (Role::Client, None)] {
                 let header = FrameHeader {
                     fin: true,
+                    compressed: false,
                     opcode,
                     key,
                     length,
