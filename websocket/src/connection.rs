@@ -199,7 +199,8 @@ impl<L: Listener> Connection<L> {
             Err(_) => Pause::Over,
         };
         match pause {
-            Pause::Heard => {}
+            // Nobody says when there will be a wait for input, which flushes.
+            Pause::Heard => self.stream.flush_at_turn_end(),
             Pause::Turn => {
                 self.stream.flush_at_turn_end();
                 yield_now().await;

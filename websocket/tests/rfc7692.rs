@@ -28,8 +28,12 @@ fn no_takeover() -> DeflateAgreement {
     agreement("permessage-deflate; server_no_context_takeover; client_no_context_takeover")
 }
 
+thread_local! {
+    static POOL: DeflatePool = DeflatePool::default();
+}
+
 fn server_with(agreement: &DeflateAgreement, limits: Limits) -> Protocol {
-    Protocol::new(Role::Server, limits).with_deflate(agreement, &DeflatePool::default())
+    POOL.with(|pool| Protocol::new(Role::Server, limits).with_deflate(agreement, pool))
 }
 
 fn server() -> Protocol {
@@ -279,9 +283,9 @@ fn a_message_at_the_limit_passes_and_one_byte_more_fails_with_1009() {
 
 #[test]
 fn a_bomb_stops_at_the_limit() {
-    // 64 MiB of zeros are some 64 KiB deflated.
-    let bomb = deflated(&"\0".repeat(64 << 20));
-    assert!(bomb.len() < 100_000);
+    // 16 MiB of zeros are some 16 KiB deflated.
+    let bomb = deflated(&"\0".repeat(16 << 20));
+    assert!(bomb.len() < 20_000);
     let limits = Limits::default().with_message_bytes_max(1 << 20);
     let result = server_with(&takeover(), limits)
         .receive(&mut compressed(FIN | 1, &bomb))
@@ -349,12 +353,12 @@ fn what_does_not_shrink_or_is_short_is_sent_as_it_is() {
 
 #[test]
 fn both_ends_understand_each_other_in_every_mode() {
-    let texts: Vec<String> = (0..60)
+    let texts: Vec<String> = (0..20)
         .map(|i| format!("{{\"number\": {i}, \"text\": \"hello hello\"}}").repeat(i % 7 * 40))
         .collect();
     for keeps in [false, true] {
-        for bits in 8..=15 {
-            for level in [1, 3, 6, 9] {
+        for bits in [8, 9, 12, 15] {
+            for level in [1, 6, 9] {
                 let settings = Deflate::default()
                     .with_level(level)
                     .with_threshold_bytes(0)

@@ -274,8 +274,8 @@ fn rfc7692_7_1_2_2_a_client_s_window_is_not_made_larger() {
 #[test]
 fn offers_of_any_length_are_read_in_one_go() {
     // Not a timed test: what is quadratic would hang here.
-    let long = "permessage-deflate; x=\"".to_owned() + &"\\\",".repeat(1_000_000);
+    let long = "permessage-deflate; x=\"".to_owned() + &"\\\",".repeat(200_000);
     assert!(Deflate::default().accept(&fields(&[&long])).is_none());
-    let many = "foo,".repeat(1_000_000) + "permessage-deflate";
+    let many = "foo,".repeat(200_000) + "permessage-deflate";
     assert!(Deflate::default().accept(&fields(&[&many])).is_some());
 }
