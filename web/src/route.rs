@@ -103,13 +103,14 @@ impl Route {
     }
 
     /// A route to WebSockets, each read by an async function. `make` sees the request, its path
-    /// arguments and fields, and makes the function, or refuses with an error.
+    /// arguments and fields, and makes the function, or refuses with an error. When the function
+    /// returns, the WebSocket is closed: with 1000, or with 1011 after an error or a panic.
     ///
     /// ```
     /// use squall_web::{Application, Route, WebSocketConfig, WebSocketStream};
     ///
     /// let echo = Route::websocket_async("/ws", WebSocketConfig::default(), |_| {
-    ///     Ok(async |mut ws: WebSocketStream| {
+    ///     Ok(async |ws: &mut WebSocketStream| {
     ///         while let Some(message) = ws.next().await {
     ///             ws.send(&message).await?;
     ///         }
@@ -125,7 +126,7 @@ impl Route {
         make: impl Fn(&Exchange) -> Result<F> + 'static,
     ) -> Self
     where
-        F: AsyncFnOnce(WebSocketStream) -> HandlerResult + 'static,
+        F: AsyncFnOnce(&mut WebSocketStream) -> HandlerResult + 'static,
     {
         Self::new(
             pattern,

@@ -63,7 +63,7 @@ pub(crate) struct AsyncWebSocketTarget<M> {
 impl<M, F> Target for AsyncWebSocketTarget<M>
 where
     M: Fn(&Exchange) -> Result<F>,
-    F: AsyncFnOnce(WebSocketStream) -> HandlerResult + 'static,
+    F: AsyncFnOnce(&mut WebSocketStream) -> HandlerResult + 'static,
 {
     fn serve(&self, http: Exchange, _: bool) -> Serving {
         let accepted = check(&http).and_then(|key| {
@@ -91,20 +91,22 @@ where
 }
 
 /// Runs the function; the server that stops waits for it, and the peer is told 1001.
-async fn run<F>(function: F, ws: WebSocketStream, guard: DrainGuard)
+async fn run<F>(function: F, mut ws: WebSocketStream, guard: DrainGuard)
 where
-    F: AsyncFnOnce(WebSocketStream) -> HandlerResult,
+    F: AsyncFnOnce(&mut WebSocketStream) -> HandlerResult,
 {
     let socket = WebSocket::clone(&ws);
-    let going_away = socket.clone();
-    let _guard = guard.on_drain(move || going_away.go_away());
-    if let Err(error) = function(ws).await {
+    let _guard = guard.on_drain(move || socket.go_away());
+    if let Err(error) = function(&mut ws).await {
         // To write to a peer that is going or gone is ordinary.
-        if !socket.is_closing() {
+        if !ws.is_closing() {
             tracing::error!(target: "squall::web", "a WebSocket's function failed: {error}");
         }
-        socket.close(CloseCode::INTERNAL_ERROR, "");
+        ws.close(CloseCode::INTERNAL_ERROR, "");
     }
+    ws.close(CloseCode::NORMAL, "");
+    // Whatever the function has left unread: the server waits for the end of the connection.
+    while ws.next().await.is_some() {}
 }
 
 /// RFC 6455, section 4.2.1. Returns the key.

@@ -23,19 +23,21 @@ pub(super) const WINDOW_BITS_MAX: u8 = 15;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deflate {
-    /// How hard to try, from 1 (fast) to 9 (small). Default: 6, as Tornado and zlib.
+    /// How hard to try, from 1 (fast) to 9 (small). Default: 1. The 6 of zlib and Tornado takes
+    /// three times as long for a short message and hardly saves a byte of it.
     pub level: u8,
     /// Messages with fewer bytes are sent as they are. Default: 256: below it, a message by itself
     /// hardly shrinks, and clearing a compressor's memory costs more than the bytes.
     pub threshold_bytes: usize,
     /// Whether our compressor remembers the messages before, unless the peer asks it not to.
-    /// Default: no; see the memory that it takes, `squall_websocket`'s page on memory.
+    /// Default: no, for then a connection owns a compressor, of 245 KiB with a window of 9 bits and
+    /// of 371 KiB with one of 15.
     pub context_takeover: bool,
     /// The base-2 logarithm of our window, from 8 to 15; less if the peer asks for less. Default:
     /// 15, which is 32 KiB.
     pub window_bits: u8,
-    /// Whether the peer's compressor may remember. Default: no. A server's word is law; a client
-    /// can only ask, and takes the answer.
+    /// Whether the peer's compressor may remember. Default: no, for then a connection owns an
+    /// inflater of 47 KiB. A server's word is law; a client can only ask, and takes the answer.
     pub peer_context_takeover: bool,
     /// The base-2 logarithm of the peer's window, from 8 to 15, if the peer can be told. Default:
     /// 15.
@@ -89,7 +91,7 @@ impl Deflate {
 impl Default for Deflate {
     fn default() -> Self {
         Self {
-            level: 6,
+            level: 1,
             threshold_bytes: 256,
             context_takeover: false,
             window_bits: WINDOW_BITS_MAX,
