@@ -191,30 +191,40 @@ impl FrameHeader {
 
     /// Appends the header, its length in the shortest form.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let fin = if self.fin { FIN } else { 0 };
-        let compressed = if self.compressed { COMPRESSED } else { 0 };
-        let byte_0 = fin | compressed | self.opcode as u8;
-        let masked = if self.key.is_some() { MASK } else { 0 };
-        // Built on the stack and appended once: a header costs one check of the capacity, not six.
-        let mut bytes = [0; 14];
-        bytes[0] = byte_0;
-        let mut end = 2;
-        if self.length <= CONTROL_BYTES_MAX as u64 {
-            bytes[1] = masked | self.length as u8;
-        } else if let Ok(length) = u16::try_from(self.length) {
-            bytes[1] = masked | LENGTH_16_BIT;
-            bytes[2..4].copy_from_slice(&length.to_be_bytes());
-            end = 4;
+        let first = FirstByte::new(self.fin, self.compressed, self.opcode);
+        first.encode_header(out, self.length, self.key);
+    }
+}
+
+/// The first byte of a header: what a frame is. Mostly it is a constant where a frame is written.
+#[derive(Clone, Copy)]
+pub(crate) struct FirstByte(u8);
+
+impl FirstByte {
+    #[inline]
+    pub(crate) const fn new(fin: bool, compressed: bool, opcode: Opcode) -> Self {
+        let fin = if fin { FIN } else { 0 };
+        let compressed = if compressed { COMPRESSED } else { 0 };
+        Self(fin | compressed | opcode as u8)
+    }
+
+    /// Appends the whole header. In pieces whose sizes are constants: those are stores, where a
+    /// piece of any size is a call.
+    #[inline]
+    pub(crate) fn encode_header(self, out: &mut Vec<u8>, length: u64, key: Option<MaskingKey>) {
+        let masked = if key.is_some() { MASK } else { 0 };
+        if length <= CONTROL_BYTES_MAX as u64 {
+            out.extend_from_slice(&[self.0, masked | length as u8]);
+        } else if let Ok(length) = u16::try_from(length) {
+            let [high, low] = length.to_be_bytes();
+            out.extend_from_slice(&[self.0, masked | LENGTH_16_BIT, high, low]);
         } else {
-            bytes[1] = masked | LENGTH_64_BIT;
-            bytes[2..10].copy_from_slice(&self.length.to_be_bytes());
-            end = 10;
+            out.extend_from_slice(&[self.0, masked | LENGTH_64_BIT]);
+            out.extend_from_slice(&length.to_be_bytes());
         }
-        if let Some(key) = self.key {
-            bytes[end..end + 4].copy_from_slice(&key);
-            end += 4;
+        if let Some(key) = key {
+            out.extend_from_slice(&key);
         }
-        out.extend_from_slice(&bytes[..end]);
     }
 }
 

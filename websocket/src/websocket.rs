@@ -18,12 +18,14 @@ use squall_iostream::{StreamError, StreamHandle};
 
 #[cfg(feature = "deflate")]
 use crate::deflate::{DeflatePool, Deflater};
-use crate::encode::{encode_close, encode_message, encode_ping, encode_pong};
+use crate::encode::{
+    encode_close, encode_message, encode_message_header, encode_ping, encode_pong,
+};
 use crate::topics::{Membership, Topics};
 use crate::waiters::Waiters;
 use crate::{
-    CloseCode, CloseFrame, Closing, Config, Error, LocalFault, MaskingKey, Message, Opening,
-    Prepared, Role, keys,
+    CloseCode, CloseFrame, Closing, Config, Error, LocalFault, MaskingKey, Message, MessageKind,
+    Opening, Prepared, Role, keys,
 };
 
 /// A handle of an open WebSocket: clone it, keep it, write to it from anywhere on its loop.
@@ -107,12 +109,35 @@ impl WebSocket {
     pub fn write_message<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         let message = message.into();
         self.check_room()?;
-        let key = self.key();
         #[cfg(feature = "deflate")]
         if let Some(deflater) = &self.shared.deflater {
+            let key = self.key();
             return self.append(|out| deflater.borrow_mut().encode_message(out, message, key));
         }
+        // By far the most common, and cheaper without a key that may be there.
+        if self.shared.role == Role::Server {
+            return self.append(|out| encode_message(out, message, None));
+        }
+        let key = self.key();
         self.append(|out| encode_message(out, message, key))
+    }
+
+    /// Sends a binary message whose bytes are shared: a large one is not copied, unless it has to be
+    /// masked or is compressed.
+    ///
+    /// # Errors
+    /// As [`Self::write_message`].
+    pub fn write_bytes(&self, payload: Bytes) -> Result<(), Error> {
+        #[cfg(feature = "deflate")]
+        let is_as_it_goes = self.shared.deflater.is_none() && self.shared.role == Role::Server;
+        #[cfg(not(feature = "deflate"))]
+        let is_as_it_goes = self.shared.role == Role::Server;
+        if !is_as_it_goes {
+            return self.write_message(&payload[..]);
+        }
+        self.check_room()?;
+        self.append(|out| encode_message_header(out, MessageKind::Binary, payload.len()))?;
+        self.queue(payload)
     }
 
     /// Sends a message that is for many sockets: those that speak alike share its frame, which is
@@ -427,6 +452,7 @@ impl WebSocket {
     }
 
     /// §5.3: a client masks each frame with a key that was never used.
+    #[inline]
     fn key(&self) -> Option<MaskingKey> {
         match self.shared.role {
             Role::Server => None,
