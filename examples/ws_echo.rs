@@ -1,8 +1,9 @@
-//! A WebSocket server that says what it hears, compressed if the client likes that: what conformance
-//! suites talk to (`tests/clients/autobahn.py`).
+//! A WebSocket server that says what it hears, compressed if the client likes that: what
+//! conformance suites talk to (`tests/clients/autobahn.py`).
 //!
 //! Run `cargo run --release --features deflate --example ws_echo 8888`, and connect to
-//! ws://127.0.0.1:8888/. With a second argument, `takeover`, both ends remember what was said before.
+//! ws://127.0.0.1:8888/. With a second argument, `takeover`, both ends remember what was said
+//! before.
 
 use squall::ioloop::IoLoop;
 use squall::web::{

@@ -140,8 +140,8 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of one message, summed over its fragments, and after inflation. Default: 10 MiB, Tornado's
-    /// `max_message_size`; large for a chat, but what its users have built on.
+    /// Bytes of one message, summed over its fragments, and after inflation. Default: 10 MiB,
+    /// Tornado's `max_message_size`; large for a chat, but what its users have built on.
     pub message_bytes_max: usize,
     /// Bytes of one frame's payload. Default: 10 MiB, so that by default only the message counts;
     /// lower it to make peers fragment, which lets control frames pass between the pieces.

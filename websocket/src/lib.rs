@@ -90,15 +90,25 @@
 //! # }
 //! ```
 //!
+//! # Tasks and clients
+//! [`WebSocketStream`] is a connection for one task: `while let Some(message) = ws.next().await`.
+//! [`Client`] opens one, in the other role. What an opening handshake has agreed on is an
+//! [`Opening`], which [`serve_opened`] takes as well.
+//!
+//! # Compression
+//! With the feature `deflate`, [`Config`] has settings for permessage-deflate (RFC 7692):
+//! compressors are shared by the connections of a loop, unless one is to keep its history.
+//!
 //! # In scope
 //! Framing (§5.2), masking (§5.3), fragmentation (§5.4), control frames (§5.5), the closing
 //! handshake (§7), UTF-8 (§8.1), and the opening handshake as functions on heads (§4, module
-//! [`handshake`]); the server's side of a connection.
+//! [`handshake`]); permessage-deflate; connections in both roles.
 //!
 //! # What this is not
-//! No HTTP: parsing it, and writing the answer to the opening handshake, is for the layer above,
-//! which then hands the stream over. No client's connection yet; no compression yet; no WebSockets
-//! over HTTP/2 (RFC 8441).
+//! No HTTP for servers: parsing it, and writing the answer to the opening handshake, is for the
+//! layer above, which then hands the stream over. No redirects, no authentication and no proxies
+//! for clients: [`Client::connect_over`] takes a stream that somebody else has connected. No
+//! WebSockets over HTTP/2 (RFC 8441).
 #![forbid(unsafe_code)]
 
 mod client;

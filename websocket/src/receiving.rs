@@ -39,7 +39,8 @@ use crate::{CloseCode, CloseFrame, Config, Event, Opening, WebSocket};
 /// let server = WebSocketStream::new(ours, Config::default(), &Opening::new(Role::Server));
 /// ioloop.spawn_detached(async { echo(server).await.expect("the client stays") });
 /// ioloop.run_until(async {
-///     let mut client = WebSocketStream::new(theirs, Config::default(), &Opening::new(Role::Client));
+///     let opening = Opening::new(Role::Client);
+///     let mut client = WebSocketStream::new(theirs, Config::default(), &opening);
 ///     client.write_message("hi")?;
 ///     assert_eq!(client.next().await, Some(OwnedMessage::Text("hi".into())));
 ///     client.close(squall_websocket::CloseCode::NORMAL, "done");
@@ -101,8 +102,8 @@ impl WebSocketStream {
         }
     }
 
-    /// What the peer's Close said, when [`Self::next`] has given `None`: nothing if it was empty, or
-    /// if none came.
+    /// What the peer's Close said, when [`Self::next`] has given `None`: nothing if it was empty,
+    /// or if none came.
     pub fn closed_by_peer(&self) -> Option<(CloseCode, &str)> {
         let (code, reason) = self.closed_by_peer.as_ref()?;
         Some((*code, reason))

@@ -122,8 +122,8 @@ impl WebSocket {
         self.append(|out| encode_message(out, message, key))
     }
 
-    /// Sends a binary message whose bytes are shared: a large one is not copied, unless it has to be
-    /// masked or is compressed.
+    /// Sends a binary message whose bytes are shared: a large one is not copied, unless it has to
+    /// be masked or is compressed.
     ///
     /// # Errors
     /// As [`Self::write_message`].
@@ -326,8 +326,8 @@ impl WebSocket {
         self.leave_topics();
     }
 
-    /// Whether [`Self::note_closed`] was called. A handshake that is complete is over, too, but nobody
-    /// was told yet.
+    /// Whether [`Self::note_closed`] was called. A handshake that is complete is over, too, but
+    /// nobody was told yet.
     pub(crate) fn is_over(&self) -> bool {
         self.shared.is_over.get()
     }

@@ -1,4 +1,5 @@
 //! The client: its request, what it makes of answers, and the WebSocket behind it.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 mod peer;
 

@@ -1,5 +1,6 @@
 //! Compression on connections: what is agreed on holds for all that is sent and heard.
 #![cfg(feature = "deflate")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 mod peer;
 mod wire;

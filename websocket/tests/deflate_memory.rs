@@ -1,6 +1,7 @@
-//! What compression costs in memory, counted: next to nothing for a connection that idles, unless it
-//! keeps a history.
+//! What compression costs in memory, counted: next to nothing for a connection that idles, unless
+//! it keeps a history.
 #![cfg(feature = "deflate")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 mod peer;
 

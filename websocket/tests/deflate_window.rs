@@ -1,6 +1,7 @@
-//! Our compressor stays within the window that was agreed on: a peer with 256 bytes of memory for it
-//! finds all that is referred to (RFC 7692 §7.1.2).
+//! Our compressor stays within the window that was agreed on: a peer with 256 bytes of memory for
+//! it finds all that is referred to (RFC 7692 §7.1.2).
 #![cfg(feature = "deflate")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 mod twin;
 

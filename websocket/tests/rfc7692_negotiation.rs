@@ -1,5 +1,6 @@
 //! RFC 7692 §5 and §7.1: offers, answers, and what is declined or refused.
 #![cfg(feature = "deflate")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 use http::{HeaderMap, StatusCode, Version};
 use squall_websocket::Deflate;

@@ -1,6 +1,8 @@
 //! WebSockets on a route: who is let in, and what happens when the server stops.
 
-use std::io::{Read, Write};
+#[cfg(feature = "deflate")]
+use std::io::Read;
+use std::io::Write;
 use std::time::Duration;
 
 use squall_iostream::memory;
@@ -250,7 +252,7 @@ fn asynchronous() -> Application {
     let route = Route::websocket_async("/room/{name}", WebSocketConfig::default(), |http| {
         let name = http.path_argument("name")?.into_owned();
         if name == "closed" {
-            return Err(HttpError::new(StatusCode::UNAUTHORIZED))?;
+            Err(HttpError::new(StatusCode::UNAUTHORIZED))?;
         }
         Ok(async move |ws: &mut WebSocketStream| {
             ws.write_message(&name)?;

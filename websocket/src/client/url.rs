@@ -29,7 +29,8 @@ pub enum UrlFault {
     NoHost,
     /// The port is no number from 1 to 65535.
     Port,
-    /// It has a user or a password, which a WebSocket has no place for: send an Authorization field.
+    /// It has a user or a password, for which a WebSocket has no place: send an Authorization
+    /// field.
     Credentials,
     /// It has a fragment (§3: "MUST NOT be used").
     Fragment,

@@ -85,8 +85,8 @@ impl Deflate {
         HeaderValue::try_from(text).expect("tokens and numbers are a field value")
     }
 
-    /// A client's look at the answer to [`Self::offer`]: what was agreed on, or `None` if the server
-    /// does not compress.
+    /// A client's look at the answer to [`Self::offer`]: what was agreed on, or `None` if the
+    /// server does not compress.
     ///
     /// # Errors
     /// [`AnswerFault::UnaskedExtension`], or [`AnswerFault::BadExtension`] if the answer is not one

@@ -36,6 +36,10 @@ pub struct DeflatePool {
 
 #[derive(Default)]
 struct Shared {
+    #[allow(
+        clippy::vec_box,
+        reason = "connections hold them, and idle ones should stay small"
+    )]
     inflaters: RefCell<Vec<Box<Decompress>>>,
     compressors: RefCell<Vec<(Flavour, Compress)>>,
     /// What a step of inflating has made.

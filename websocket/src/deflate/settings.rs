@@ -23,9 +23,9 @@ pub(super) const WINDOW_BITS_MAX: u8 = 15;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deflate {
-    /// How hard to try, from 1 (fast) to 9 (small). Default: 2, which for messages of some kilobytes
-    /// saves as much as the 6 of zlib and Tornado. 1 takes half of the time, and what it makes is a
-    /// third longer.
+    /// How hard to try, from 1 (fast) to 9 (small). Default: 2, which for messages of some
+    /// kilobytes saves as much as the 6 of zlib and Tornado. 1 takes half of the time, and what it
+    /// makes is a third longer.
     pub level: u8,
     /// Messages with fewer bytes are sent as they are. Default: 256: below it, a message by itself
     /// hardly shrinks, and clearing a compressor's memory costs more than the bytes.
