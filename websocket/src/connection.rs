@@ -76,10 +76,15 @@ where
     let mut connection = Connection::new(stream, config.into(), opening, |ws| {
         Conversation::new(handler, ws)
     });
-    // Borrowed here and not moved into a function, for a future would keep room for it twice.
+    // Borrowed here and not moved into a function, for a future would keep room for it twice; and
+    // the loop is here, for each function between would keep its own.
     async move {
         connection.begin();
-        let end = connection.listen().await;
+        let end = loop {
+            if let Some(end) = connection.hear_more().await {
+                break end;
+            }
+        };
         connection.note_end();
         if let End::Orderly = end {
             // Boxed, so that no connection keeps room for its end all its life.
@@ -179,15 +184,6 @@ impl<L: Listener> Connection<L> {
     /// Closes TCP so that the peer can still read what was sent.
     pub(crate) async fn linger(self) {
         linger(self.stream, self.listener).await;
-    }
-
-    /// Reads until there is nothing more to hear.
-    pub(crate) async fn listen(&mut self) -> End {
-        loop {
-            if let Some(end) = self.hear_more().await {
-                return end;
-            }
-        }
     }
 
     /// Reads until there is a reason to stop, and deals with that; gives the end, if it has come.
@@ -400,6 +396,7 @@ mod tests {
         let (ours, _theirs) = memory::pair(&ioloop, memory::Options::default());
         let future = serve(ours, Config::default(), Silent);
         let bytes = size_of_val(&future);
-        assert!(bytes <= 320, "{bytes} bytes"); // 296 with rustc 1.95
+        // 288 with rustc 1.95, and 8 more where messages can be compressed.
+        assert!(bytes <= 296, "{bytes} bytes");
     }
 }

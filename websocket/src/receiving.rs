@@ -113,7 +113,11 @@ impl WebSocketStream {
     fn finish(mut connection: Box<Connection<Inbox>>) -> impl Future<Output = ()> {
         connection.listener.is_abandoned = true;
         async move {
-            let end = connection.listen().await;
+            let end = loop {
+                if let Some(end) = connection.hear_more().await {
+                    break end;
+                }
+            };
             connection.note_end();
             if let End::Orderly = end {
                 connection.linger().await;
