@@ -8,6 +8,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::rc::Rc;
 
+use squall_ioloop::yield_now;
 use squall_iostream::IoStream;
 
 use crate::connection::{Connection, End, Listener};
@@ -56,6 +57,8 @@ pub struct WebSocketStream {
     ws: WebSocket,
     closed_by_peer: Option<(CloseCode, String)>,
     subprotocol: Option<String>,
+    /// Given out since the last that came with a turn of its own.
+    messages: usize,
 }
 
 impl WebSocketStream {
@@ -68,6 +71,7 @@ impl WebSocketStream {
             connection: Some(Box::new(connection)),
             closed_by_peer: None,
             subprotocol: None,
+            messages: 0,
         }
     }
 
@@ -87,8 +91,10 @@ impl WebSocketStream {
     pub async fn next(&mut self) -> Option<OwnedMessage> {
         loop {
             let connection = self.connection.as_mut()?;
-            if let Some(message) = connection.listener.message.take() {
-                return Some(message);
+            if connection.listener.message.is_some() {
+                self.be_fair().await;
+                // Taken last: whoever gives up the wait has lost nothing.
+                return self.connection.as_mut()?.listener.message.take();
             }
             let Some(end) = connection.hear_more().await else {
                 continue;
@@ -107,6 +113,16 @@ impl WebSocketStream {
     pub fn closed_by_peer(&self) -> Option<(CloseCode, &str)> {
         let (code, reason) = self.closed_by_peer.as_ref()?;
         Some((*code, reason))
+    }
+
+    /// A task that never has to wait would keep the loop from all others: after as many messages as
+    /// a handler is told in a turn, the next turn begins.
+    async fn be_fair(&mut self) {
+        self.messages += 1;
+        if self.messages >= self.ws.config().frames_per_turn {
+            self.messages = 0;
+            yield_now().await;
+        }
     }
 
     /// Reads what the peer still sends, without anybody who listens, to the end of TCP.

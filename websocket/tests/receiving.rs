@@ -214,3 +214,26 @@ fn a_drain_closes_with_1001() {
     handle.drain();
     expect(&ioloop, &mut peer, b"\x88\x02\x03\xe9");
 }
+
+#[test]
+fn a_flood_of_tiny_messages_starves_nobody() {
+    let ioloop = ioloop();
+    let (mut ws, peer) = pair(&ioloop, config());
+    peer.write(&masked(FIN | 1, b"x").repeat(2_000)).unwrap();
+    let heard = std::rc::Rc::new(std::cell::Cell::new(0));
+    ioloop.spawn_detached({
+        let heard = heard.clone();
+        async move {
+            while ws.next().await.is_some() {
+                heard.set(heard.get() + 1);
+            }
+        }
+    });
+    let mut most = 0;
+    while heard.get() < 2_000 {
+        let before = heard.get();
+        turns(&ioloop, 1);
+        most = most.max(heard.get() - before);
+    }
+    assert_eq!(most, 256);
+}
