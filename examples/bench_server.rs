@@ -1,17 +1,18 @@
 //! The application that `benches/peers` measures: a route for each scenario.
 //!
-//! Run `cargo run --release --example bench_server -- PORT [WORKERS]`. Every answer is made by a
-//! `RequestHandler` (or a `WebSocketHandler`) behind the router, as in any application; look at
-//! how little each has to say.
+//! Run `cargo run --release --example bench_server -- PORT [WORKERS] [--tls CERT KEY] [--log FILE]
+//! [--files FOLDER]`; TLS, with a chain of certificates and a key as PEM, needs `--features tls`.
+//! Every answer is made by a `RequestHandler` (or a `WebSocketHandler`) behind the router, as in
+//! any application; look at how little each has to say. All limits and timeouts are the defaults.
 
 use std::io;
 
 use serde::Serialize;
-use squall::httpserver::{Config, HttpServer};
+use squall::httpserver::{AccessLog, Config, HttpServer, ListenerConfig, LogFormat, LogWriter};
 use squall::ioloop::{IoLoop, run_on_threads};
 use squall::web::{
-    Application, Exchange, HandlerResult, HeaderValue, Message, RequestHandler, Result, Topics,
-    WebSocket, WebSocketHandler, header::CONTENT_TYPE,
+    Application, Exchange, HandlerResult, HeaderValue, Message, RequestHandler, Result,
+    StaticFiles, Topics, WebSocket, WebSocketHandler, header::CONTENT_TYPE,
 };
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
@@ -83,28 +84,97 @@ impl WebSocketHandler for Broadcast {
     }
 }
 
-fn main() -> io::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let Some(port) = arguments.next().and_then(|port| port.parse::<u16>().ok()) else {
-        eprintln!("usage: bench_server PORT [WORKERS]");
-        std::process::exit(2);
-    };
-    let workers = arguments
-        .next()
-        .map_or(1, |workers| workers.parse().expect("a number"));
-    run_on_threads(workers, |ioloop, _| serve(ioloop, port, workers > 1))
+/// What the command line asks for.
+struct Options {
+    port: u16,
+    workers: usize,
+    tls: Option<(String, String)>,
+    /// Where each request gets its line, in the combined format.
+    log: Option<String>,
+    /// What `/letters/` and all below it is served from.
+    files: Option<String>,
 }
 
-fn serve(ioloop: &IoLoop, port: u16, is_one_of_many: bool) -> io::Result<HttpServer> {
-    let application = Application::new()
+const USAGE: &str =
+    "usage: bench_server PORT [WORKERS] [--tls CERT KEY] [--log FILE] [--files FOLDER]";
+
+fn main() -> io::Result<()> {
+    let Some(options) = read(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        std::process::exit(2);
+    };
+    let listener = match &options.tls {
+        None => ListenerConfig::default(),
+        Some((chain, key)) => with_tls(chain, key).unwrap_or_else(|error| {
+            eprintln!("{error}");
+            std::process::exit(2);
+        }),
+    };
+    // One for all workers.
+    let log = options.log.as_ref().map(LogWriter::file).transpose()?;
+    run_on_threads(options.workers, |ioloop, _| {
+        serve(ioloop, &options, &listener, log.clone())
+    })
+}
+
+fn read(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
+    let mut options = Options {
+        port: arguments.next()?.parse().ok()?,
+        workers: 1,
+        tls: None,
+        log: None,
+        files: None,
+    };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--tls" => options.tls = Some((arguments.next()?, arguments.next()?)),
+            "--log" => options.log = Some(arguments.next()?),
+            "--files" => options.files = Some(arguments.next()?),
+            workers => options.workers = workers.parse().ok()?,
+        }
+    }
+    Some(options)
+}
+
+#[cfg(feature = "tls")]
+fn with_tls(chain: &str, key: &str) -> io::Result<ListenerConfig> {
+    use squall::httpserver::tls_config;
+    use squall::iostream::tls::Pem;
+    let acceptor = tls_config()
+        .certificate(Pem::file(chain), Pem::file(key))
+        .build()
+        .map_err(io::Error::other)?;
+    Ok(ListenerConfig::default().with_tls(acceptor))
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_tls(_: &str, _: &str) -> io::Result<ListenerConfig> {
+    let told = "this bench_server was built without TLS: build it with `--features tls`";
+    Err(io::Error::new(io::ErrorKind::Unsupported, told))
+}
+
+fn serve(
+    ioloop: &IoLoop,
+    options: &Options,
+    listener: &ListenerConfig,
+    log: Option<LogWriter>,
+) -> io::Result<HttpServer> {
+    let mut application = Application::new()
         .route("/", || Plain)
         .route("/json", || Json)
         .route("/user/{id}", || User)
         .route("/echo", || Upload)
         .websocket("/ws", || Echo)
         .websocket("/broadcast", || Broadcast);
-    let config = Config::default().with_reuse_port(is_one_of_many);
+    if let Some(folder) = &options.files {
+        let files = StaticFiles::new(folder).content_type("", TEXT);
+        application = application.static_files("/letters/", files);
+    }
+    let mut config = Config::default().with_reuse_port(options.workers > 1);
+    if let Some(log) = log {
+        config = config.with_access_log(AccessLog::new(LogFormat::Combined, log));
+    }
     let server = HttpServer::with_config(ioloop, config, application.into_service());
-    server.listen(("127.0.0.1", port))?;
+    server.listen_with(("127.0.0.1", options.port), listener)?;
     Ok(server)
 }

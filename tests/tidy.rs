@@ -57,7 +57,7 @@ fn all_sources() -> Vec<PathBuf> {
     let folders = ARROWS
         .iter()
         .map(|(name, _)| *name)
-        .chain(["src", "examples", "benches", "tests"]);
+        .chain(["src", "examples", "benches", "tests", "fuzz"]);
     let found: Vec<_> = folders
         .flat_map(|folder| sources(&root().join(folder)))
         .collect();
@@ -312,4 +312,32 @@ fn every_example_says_how_to_run_it() {
         .map(|path| shown(path))
         .collect();
     assert_none("examples that do not say how to run them", &offences);
+}
+
+/// The words in backticks of a cell of a table.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_test_that_the_protocols_name_exists() {
+    let (mut offences, mut count) = (Vec::new(), 0);
+    for line in read(&root().join("docs/protocols.md")).lines() {
+        let cells: Vec<_> = line.split(" | ").collect();
+        let [_, _, file, tests] = cells[..] else {
+            continue;
+        };
+        let Some(file) = quoted(file).next() else {
+            continue;
+        };
+        let source = fs::read_to_string(root().join(file)).unwrap_or_default();
+        for test in quoted(tests) {
+            count += 1;
+            if !source.contains(&format!("fn {test}()")) {
+                offences.push(format!("{file}: {test}"));
+            }
+        }
+    }
+    assert!(count > 100, "only {count} tests were found in the tables");
+    assert_none("tests of docs/protocols.md that do not exist", &offences);
 }

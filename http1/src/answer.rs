@@ -33,6 +33,7 @@ pub struct AnswerFraming {
 
 impl AnswerFraming {
     /// Appends the field that announces the content, if there is one.
+    #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self.announced {
             Framing::None | Framing::UntilClose => {}
@@ -53,6 +54,7 @@ impl AnswerFraming {
 /// `known_length` is how long the content is (for HEAD: how long GET's would be), or `None` if
 /// that is not known when the head is sent.
 #[must_use]
+#[inline]
 pub fn answer_framing(
     request_method: &Method,
     request_version: Version,

@@ -8,7 +8,7 @@
 //! limits, and not if they hide a line's end. Used by `content.rs`.
 
 use crate::error::{Error, LimitFault, PeerFault};
-use crate::grammar::{is_ows, text_len};
+use crate::grammar::{after_text, is_ows};
 use crate::limits::Limits;
 
 /// A chunk-size line that may not be whole yet.
@@ -62,7 +62,7 @@ impl ChunkSize {
                     self.part = Part::Space;
                     1
                 }
-                (Part::Extensions, _) => text_len(&input[at..]),
+                (Part::Extensions, _) => input.len() - at - after_text(&input[at..]).len(),
                 _ => 0,
             };
             if used == 0 {

@@ -269,3 +269,74 @@ fn lend(before: usize, data: &[u8]) -> (usize, ContentEvent<'_>) {
     };
     (before + data.len(), event)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::work;
+
+    /// Decodes `wire`, `step` octets at a time, of which those that were not used come again.
+    /// Returns how many calls and how many octets of work it took.
+    fn decode_in_steps(wire: &[u8], step: usize, limits: &Limits) -> (usize, usize) {
+        let mut decoder = ContentDecoder::new(Framing::Chunked);
+        let (mut start, mut calls) = (0, 0);
+        let octets = work::of(|| {
+            for end in (step..wire.len()).step_by(step).chain([wire.len()]) {
+                loop {
+                    let (used, event) = decoder.decode(&wire[start..end], limits).unwrap();
+                    start += used;
+                    calls += 1;
+                    if !matches!(event, ContentEvent::Data(_)) {
+                        break;
+                    }
+                }
+            }
+        });
+        assert!(decoder.is_complete(), "in steps of {step}");
+        (calls, octets)
+    }
+
+    /// However chunks arrive, their extensions are passed over once, their trailer fields three
+    /// times at most, and no call is made but for a piece of data and the end of an input.
+    #[test]
+    fn work_is_linear_however_chunks_arrive() {
+        let limits = Limits::default()
+            .with_chunk_line_bytes_max(usize::MAX)
+            .with_chunk_extensions_bytes_max(usize::MAX)
+            .with_trailer_bytes_max(usize::MAX)
+            .with_trailer_fields_max(usize::MAX);
+        let end = "0\r\n\r\n";
+        let many_chunks = "1\r\nx\r\n".repeat(4_000) + end;
+        let many_extensions = format!("1;{}\r\nx\r\n", "e;".repeat(10)).repeat(500) + end;
+        let one_extension = format!("1;{}\r\nx\r\n{end}", "e".repeat(20_000));
+        let many_trailers = format!("0\r\n{}\r\n", "A: b\r\n".repeat(3_000));
+        let one_trailer = format!("0\r\nA: {}\r\n\r\n", "b".repeat(20_000));
+        for wire in [
+            many_chunks,
+            many_extensions,
+            one_extension,
+            many_trailers,
+            one_trailer,
+        ] {
+            for step in [1, 2, 7, 100, 10_000] {
+                let (calls, octets) = decode_in_steps(wire.as_bytes(), step, &limits);
+                assert!(
+                    octets <= 3 * wire.len(),
+                    "{octets} octets in steps of {step}"
+                );
+                let pieces = wire.matches('x').count() + wire.len().div_ceil(step);
+                assert!(calls <= pieces + 1, "{calls} calls in steps of {step}");
+            }
+        }
+    }
+
+    /// What a peer sends around its content is not kept.
+    #[test]
+    fn a_decoder_is_a_few_words_whatever_it_decodes() {
+        assert!(
+            size_of::<ContentDecoder>() <= 80,
+            "{}",
+            size_of::<ContentDecoder>()
+        );
+    }
+}

@@ -14,8 +14,8 @@
 //! `start_line.rs`, `field_line.rs` and the two heads.
 
 use crate::error::{Error, LimitFault, PeerFault};
-use crate::field_line::{self, FieldLine};
-use crate::fields::{FieldSpan, Fields};
+use crate::field_line::{self, Field, FieldLine};
+use crate::fields::Fields;
 use crate::grammar;
 use crate::limits::Limits;
 use crate::request::RequestHead;
@@ -54,10 +54,13 @@ pub struct HeadDecoder {
 pub(crate) trait DecodeHead {
     /// Beyond this, an incomplete start-line will not become a good one.
     fn start_line_bytes_max(limits: &Limits) -> usize;
+    /// Forgets the fields of the head before this one.
     fn begin(&mut self);
+    /// Forgets everything.
+    fn clear(&mut self);
     /// Where the next line begins, or `None` if the input ends before it.
     fn read_start_line(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Error>;
-    fn note_field(&mut self, input: &[u8], span: FieldSpan) -> Result<(), PeerFault>;
+    fn note_field(&mut self, field: &Field<'_>) -> Result<(), PeerFault>;
     fn finish(&mut self, bytes: &[u8]) -> Result<(), PeerFault>;
     fn fields(&mut self) -> &mut Fields;
 }
@@ -91,7 +94,11 @@ impl HeadDecoder {
             }
         }
         let skipped = usize::from(self.skipped);
-        let result = self.advance(input.get(skipped..).unwrap_or_default(), head, limits);
+        let after_empty_line = match skipped {
+            0 => input,
+            _ => input.get(skipped..).unwrap_or_default(),
+        };
+        let result = self.advance(after_empty_line, head, limits);
         Ok(self.reset_after(result, head)?.map(|used| used + skipped))
     }
 
@@ -115,7 +122,7 @@ impl HeadDecoder {
         self.line == 0
     }
 
-    #[inline]
+    #[inline(always)]
     fn reset_after<H: DecodeHead>(
         &mut self,
         result: Result<Option<usize>, Error>,
@@ -126,14 +133,14 @@ impl HeadDecoder {
             Ok(Some(_)) => *self = Self::default(),
             Err(_) => {
                 *self = Self::default();
-                head.begin();
+                head.clear();
             }
         }
         result
     }
 
     /// Reads line after line until the head is whole or the input ends.
-    #[inline]
+    #[inline(always)]
     fn advance<H: DecodeHead>(
         &mut self,
         input: &[u8],
@@ -175,6 +182,7 @@ impl HeadDecoder {
         grammar::has_lf(&input[searched..])
     }
 
+    #[inline(always)]
     fn read_lines<H: DecodeHead>(
         &mut self,
         input: &[u8],
@@ -192,12 +200,12 @@ impl HeadDecoder {
         }
         loop {
             match field_line::read(input, line)? {
-                FieldLine::Field(span, next) => {
-                    head.note_field(input, span)?;
+                FieldLine::Field(field, next) => {
+                    head.note_field(&field)?;
                     if head.fields().len() >= limits.fields_max {
                         return Err(LimitFault::Fields.into());
                     }
-                    head.fields().push(span);
+                    head.fields().push(field.span);
                     line = next;
                 }
                 FieldLine::End(end) => {
@@ -245,5 +253,28 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// A head holds a copy of its bytes, sixteen octets for each field, and what growing vectors
+    /// keep in reserve; an incomplete one nothing but the latter two.
+    #[test]
+    fn memory_is_bounded_by_what_was_received() {
+        let limits = Limits::default();
+        let fields = "A:\r\n".repeat(limits.fields_max - 2);
+        let begin = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}B: ");
+        let wire = format!(
+            "{begin}{}\r\n\r\n",
+            "b".repeat(limits.head_bytes_max - begin.len() - 4)
+        );
+        assert_eq!(wire.len(), limits.head_bytes_max);
+        let (mut decoder, mut head) = (HeadDecoder::new(), RequestHead::new());
+        let input = &wire.as_bytes()[..wire.len() - 1];
+        assert_eq!(decoder.decode(input, &mut head, &limits), Ok(None));
+        let spans = 2 * 16 * limits.fields_max;
+        assert!(head.capacity() <= spans, "{} B incomplete", head.capacity());
+        let used = decoder.decode(wire.as_bytes(), &mut head, &limits);
+        assert_eq!(used, Ok(Some(wire.len())));
+        let budget = limits.head_bytes_max + spans;
+        assert!(head.capacity() <= budget, "{} B", head.capacity());
     }
 }

@@ -9,8 +9,9 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::error::{Error, LocalFault};
-use crate::grammar::visible_len;
+use crate::grammar::after_visible;
 use crate::status_line::status_line;
+use crate::trailers::may_be_trailer;
 
 const CRLF: &[u8] = b"\r\n";
 
@@ -24,6 +25,7 @@ const CRLF: &[u8] = b"\r\n";
 /// squall_http1::encode_status_line(&mut out, http::StatusCode::NOT_FOUND);
 /// assert_eq!(out, b"HTTP/1.1 404 Not Found\r\n");
 /// ```
+#[inline]
 pub fn encode_status_line(out: &mut Vec<u8>, status: StatusCode) {
     match status_line(status) {
         Some(line) => out.extend_from_slice(line),
@@ -64,7 +66,7 @@ fn encode_reason(out: &mut Vec<u8>, status: StatusCode, reason: &[u8]) {
 /// # Ok::<(), squall_http1::Error>(())
 /// ```
 pub fn encode_request_line(out: &mut Vec<u8>, method: &Method, target: &str) -> Result<(), Error> {
-    if target.is_empty() || visible_len(target.as_bytes()) != target.len() {
+    if target.is_empty() || !after_visible(target.as_bytes()).is_empty() {
         return Err(LocalFault::TargetInvalid.into());
     }
     out.extend_from_slice(method.as_str().as_bytes());
@@ -94,7 +96,7 @@ pub fn encode_request_head(
 #[inline]
 pub fn encode_field(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
     let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
-    out.reserve(name.len() + value.len() + 4);
+    out.reserve(name.len() + 2 + value.len() + CRLF.len());
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -116,17 +118,26 @@ pub fn encode_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
 /// squall_http1::encode_content_length(&mut out, 42);
 /// assert_eq!(out, b"content-length: 42\r\n");
 /// ```
+#[inline]
 pub fn encode_content_length(out: &mut Vec<u8>, length: u64) {
     const NAME: &[u8; 16] = b"content-length: ";
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(length).as_bytes();
-    // Put together here and appended once: this is on the way of every answer.
-    let mut line = [0; NAME.len() + 20 + CRLF.len()];
-    let end = NAME.len() + digits.len();
-    line[..NAME.len()].copy_from_slice(NAME);
-    line[NAME.len()..end].copy_from_slice(digits);
-    line[end..end + CRLF.len()].copy_from_slice(CRLF);
-    out.extend_from_slice(&line[..end + CRLF.len()]);
+    const DIGITS_MAX: usize = 20;
+    // Put together from its end and appended once: this is on the way of every answer.
+    let mut line = [b'0'; NAME.len() + DIGITS_MAX + CRLF.len()];
+    let (before, end) = line.split_at_mut(NAME.len() + DIGITS_MAX);
+    end.copy_from_slice(CRLF);
+    let mut start = before.len();
+    let mut rest = length;
+    loop {
+        start -= 1;
+        before[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    before[start - NAME.len()..start].copy_from_slice(NAME);
+    out.extend_from_slice(&line[start - NAME.len()..]);
 }
 
 /// Appends the field that announces chunks.
@@ -135,6 +146,7 @@ pub fn encode_transfer_encoding_chunked(out: &mut Vec<u8>) {
 }
 
 /// Appends the empty line that ends a head.
+#[inline]
 pub fn encode_head_end(out: &mut Vec<u8>) {
     out.extend_from_slice(CRLF);
 }
@@ -181,11 +193,25 @@ pub const CHUNK_END: &[u8] = CRLF;
 
 /// Appends the last chunk, trailer fields if there are any, and the end of the message.
 ///
-/// Which fields may be trailers is up to the caller (RFC 9110 §6.5.1).
+/// A field that must not be a trailer (RFC 9110 §6.5.1) is left out: what it says would come too
+/// late, or be believed by somebody on the way. Who wants to know asks [`may_be_trailer`] first.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+///
+/// let mut trailers = HeaderMap::new();
+/// trailers.insert("digest", HeaderValue::from_static("x"));
+/// trailers.insert("content-length", HeaderValue::from_static("5"));
+/// let mut out = Vec::new();
+/// squall_http1::encode_last_chunk(&mut out, Some(&trailers));
+/// assert_eq!(out, b"0\r\ndigest: x\r\n\r\n");
+/// ```
 pub fn encode_last_chunk(out: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
     out.extend_from_slice(b"0\r\n");
-    if let Some(trailers) = trailers {
-        encode_fields(out, trailers);
+    for (name, value) in trailers.into_iter().flatten() {
+        if may_be_trailer(name) {
+            encode_field(out, name, value);
+        }
     }
     out.extend_from_slice(CRLF);
 }

@@ -9,7 +9,7 @@
 use http::{Method, StatusCode};
 
 use crate::error::{Error, LimitFault, PeerFault};
-use crate::grammar;
+use crate::grammar::{self, is_name};
 use crate::version::Version;
 
 /// How the end of a content is found.
@@ -110,12 +110,12 @@ impl Facts {
     #[inline]
     pub(crate) fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), PeerFault> {
         match name.len() {
-            6 if name.eq_ignore_ascii_case(b"expect") => self.note_expect(value),
-            10 if name.eq_ignore_ascii_case(b"connection") => self.note_connection(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
+            6 if is_name(name, b"expect") => self.note_expect(value),
+            10 if is_name(name, b"connection") => self.note_connection(value),
+            14 if is_name(name, b"content-length") => {
                 return self.note_content_length(value);
             }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+            17 if is_name(name, b"transfer-encoding") => {
                 self.note_transfer_encoding(value);
             }
             _ => {}

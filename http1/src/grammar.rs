@@ -1,8 +1,10 @@
 //! Which octets may stand where: the byte tables and the scans over them, each under its ABNF.
 //!
-//! Nothing here knows what a message is. A scan returns how many leading octets belong to its
-//! rule; its caller decides what the octet after them means. Used by every decoder. The longer
-//! scans take several octets at a time, since most of a head goes by under them.
+//! Nothing here knows what a message is. A scan returns what follows the octets that belong to
+//! its rule; its caller decides what the octet there means. Used by every decoder. Most scans take
+//! sixteen octets at a time (`block.rs`), since most of a head goes by under them.
+
+use crate::block;
 
 /// A set of octets as a table.
 type ByteSet = [bool; 256];
@@ -35,16 +37,33 @@ static TCHAR: ByteSet =
 static REG_NAME: ByteSet =
     byte_set(b"-._~!$&'()*+;=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
-/// How many leading octets are tchar.
-#[inline]
-pub(crate) fn token_len(bytes: &[u8]) -> usize {
+/// What follows the leading tchars.
+pub(crate) fn after_token(bytes: &[u8]) -> &[u8] {
     let stop = |byte: &u8| !TCHAR[usize::from(*byte)];
-    counted(bytes.iter().position(stop).unwrap_or(bytes.len()))
+    let len = bytes.iter().position(stop).unwrap_or(bytes.len());
+    counted(bytes, &bytes[len..])
+}
+
+/// What follows the leading letters and `-`: nearly always, what follows a field name.
+#[inline(always)]
+pub(crate) fn after_letters(bytes: &[u8]) -> &[u8] {
+    counted(bytes, block::from_first(bytes, block::not_letters))
 }
 
 /// Whether this is a token.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && token_len(bytes) == bytes.len()
+    !bytes.is_empty() && after_token(bytes).is_empty()
+}
+
+/// Whether a token is this name, which is written in small letters and `-`, whatever its case
+/// (RFC 9110 §5.1). No octet of a token but the large letter differs from these in this one bit.
+#[inline(always)]
+pub(crate) fn is_name<const N: usize>(token: &[u8], name: &[u8; N]) -> bool {
+    let Ok(token) = <&[u8; N]>::try_from(token) else {
+        return false;
+    };
+    let differs = |bits: u8, (a, b): (&u8, &u8)| bits | ((a | 0x20) ^ b);
+    token.iter().zip(name).fold(0, differs) == 0
 }
 
 /// Whether this octet may be in a reg-name without being percent-encoded.
@@ -52,62 +71,45 @@ pub(crate) fn is_reg_name(byte: u8) -> bool {
     REG_NAME[usize::from(byte)]
 }
 
-/// How many leading octets may be in a field value or a reason phrase.
+/// What follows the leading octets that may be in a field value or a reason phrase.
 ///
 /// ```text
 /// field-content = field-vchar [ 1*( SP / HTAB / field-vchar ) field-vchar ]   ; RFC 9110 §5.5
 /// field-vchar   = VCHAR / obs-text
 /// obs-text      = %x80-FF
 /// ```
-#[inline]
-pub(crate) fn text_len(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    loop {
-        // Most values are short, and blocks are for those that are not.
-        const NEAR_BYTES: usize = 24;
-        let near = &bytes[at..bytes.len().min(at + NEAR_BYTES)];
-        let mut plain = first_octet(near, controls);
-        if plain == NEAR_BYTES {
-            plain += plain_blocks_len(&bytes[at + plain..]);
-            plain += first_octet(&bytes[at + plain..], controls);
-        }
-        at += plain;
-        // HTAB is the one control that is text.
-        if bytes.get(at) != Some(&b'\t') {
-            return counted(at);
-        }
-        at += 1;
+pub(crate) fn after_text(bytes: &[u8]) -> &[u8] {
+    let mut rest = after_plain_text(bytes);
+    // HTAB is the one control that is text.
+    while let [b'\t', after @ ..] = rest {
+        rest = after_plain_text(after);
     }
+    rest
 }
 
-/// How many leading octets are in blocks of sixteen without a control. Most of a long value (a
-/// cookie, a user agent) goes by here: the compiler makes vector instructions of it.
-#[inline]
-fn plain_blocks_len(bytes: &[u8]) -> usize {
-    const BLOCK_BYTES: usize = 16;
-    let mut rest = bytes;
-    while let Some((block, after)) = rest.split_first_chunk::<BLOCK_BYTES>() {
-        let control = |found: bool, byte: &u8| found | (*byte < 0x20) | (*byte == 0x7f);
-        if block.iter().fold(false, control) {
-            break;
-        }
-        rest = after;
-    }
-    bytes.len() - rest.len()
+/// The same, or what begins with the first HTAB, which hardly any value has.
+#[inline(always)]
+pub(crate) fn after_plain_text(bytes: &[u8]) -> &[u8] {
+    counted(bytes, block::from_first(bytes, block::controls))
 }
 
-/// How many leading octets are visible ASCII, `VCHAR = %x21-7E` (RFC 5234 B.1): the only ones a
+/// What follows the leading visible ASCII, `VCHAR = %x21-7E` (RFC 5234 B.1): the only octets that a
 /// request-target may have (RFC 9112 §3.2, RFC 3986 §2).
-#[inline]
-pub(crate) fn visible_len(bytes: &[u8]) -> usize {
-    counted(first_octet(bytes, not_visible))
+pub(crate) fn after_visible(bytes: &[u8]) -> &[u8] {
+    counted(bytes, block::from_first(bytes, block::not_visible))
+}
+
+/// The same, or what begins with the first `?`: what follows a path.
+#[inline(always)]
+pub(crate) fn after_path(bytes: &[u8]) -> &[u8] {
+    counted(bytes, block::from_first(bytes, block::not_path))
 }
 
 /// Whether a line can end here.
 #[inline]
 pub(crate) fn has_lf(bytes: &[u8]) -> bool {
     let at = memchr::memchr(b'\n', bytes);
-    counted(at.unwrap_or(bytes.len())) < bytes.len()
+    !counted(bytes, &bytes[at.unwrap_or(bytes.len())..]).is_empty()
 }
 
 /// `OWS = *( SP / HTAB )` (RFC 9110 §5.6.3), and nothing else: no VT, no NBSP.
@@ -116,20 +118,25 @@ pub(crate) fn is_ows(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
+/// What follows the leading whitespace.
+pub(crate) fn after_ows(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', after @ ..] = bytes {
+        bytes = after;
+    }
+    bytes
+}
+
 /// The value without the whitespace around it.
 #[inline]
-pub(crate) fn trim_ows(mut value: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = value {
-        if !is_ows(*first) {
-            break;
-        }
-        value = rest;
-    }
-    while let [rest @ .., last] = value {
-        if !is_ows(*last) {
-            break;
-        }
-        value = rest;
+pub(crate) fn trim_ows(value: &[u8]) -> &[u8] {
+    trim_ows_end(after_ows(value))
+}
+
+/// The value without the whitespace behind it.
+#[inline(always)]
+pub(crate) fn trim_ows_end(mut value: &[u8]) -> &[u8] {
+    while let [before @ .., b' ' | b'\t'] = value {
+        value = before;
     }
     value
 }
@@ -155,48 +162,14 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-const ONES: u64 = u64::MAX / 0xff;
-const TOPS: u64 = ONES * 0x80;
-
-/// Where the first octet is that `marks` marks, or how many octets there are.
-///
-/// `marks` looks at eight octets and sets the top bit of each that it means. Subtracting inside
-/// the word may carry a mark into an octet *above* a marked one, never below, so that the lowest
-/// mark is always true.
-#[inline(always)]
-fn first_octet(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
-    let mut rest = bytes;
-    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
-        let marked = marks(u64::from_le_bytes(*eight)) & TOPS;
-        if marked != 0 {
-            return bytes.len() - rest.len() + (marked.trailing_zeros() / 8) as usize;
-        }
-        rest = after;
-    }
-    let stop = |byte: &u8| marks(ONES * u64::from(*byte)) & 0x80 != 0;
-    bytes.len() - rest.len() + rest.iter().position(stop).unwrap_or(rest.len())
-}
-
-/// Marks `CTL = %x00-1F / %x7F`.
-#[inline(always)]
-fn controls(eight: u64) -> u64 {
-    let delete = eight ^ (ONES * 0x7f);
-    (eight.wrapping_sub(ONES * 0x20) & !eight) | (delete.wrapping_sub(ONES) & !delete)
-}
-
-/// Marks everything but `%x21-7E`.
-#[inline(always)]
-fn not_visible(eight: u64) -> u64 {
-    (eight.wrapping_sub(ONES * 0x21) & !eight) | eight.wrapping_add(ONES) | eight
-}
-
 /// The scans tell tests how many octets they have passed over: that the work is linear is proved
 /// by counting, not by a clock.
 #[inline(always)]
-fn counted(len: usize) -> usize {
+fn counted<'a>(bytes: &[u8], rest: &'a [u8]) -> &'a [u8] {
     #[cfg(test)]
-    work::OCTETS.with(|octets| octets.set(octets.get() + len));
-    len
+    work::OCTETS.with(|octets| octets.set(octets.get() + bytes.len() - rest.len()));
+    let _ = bytes;
+    rest
 }
 
 #[cfg(test)]
@@ -220,42 +193,57 @@ pub(crate) mod work {
 mod tests {
     use super::*;
 
-    /// Every octet, at every place of a word and behind it, against the rule said plainly.
+    /// A scan, and the rule that it follows said plainly.
+    type Scan = (fn(&[u8]) -> &[u8], fn(u8) -> bool);
+
+    const SCANS: [Scan; 6] = [
+        (after_text, |byte| {
+            byte == b'\t' || (byte >= 0x20 && byte != 0x7f)
+        }),
+        (after_visible, |byte| (0x21..0x7f).contains(&byte)),
+        (after_path, |byte| {
+            (0x21..0x7f).contains(&byte) && byte != b'?'
+        }),
+        (after_plain_text, |byte| byte >= 0x20 && byte != 0x7f),
+        (after_letters, |byte| {
+            byte.is_ascii_alphabetic() || byte == b'-'
+        }),
+        (after_token, |byte| {
+            byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+        }),
+    ];
+
+    fn check(bytes: &[u8]) {
+        for (index, (scan, rule)) in SCANS.into_iter().enumerate() {
+            let stop = bytes.iter().position(|byte| !rule(*byte));
+            let expected = &bytes[stop.unwrap_or(bytes.len())..];
+            assert_eq!(scan(bytes), expected, "scan {index} of {bytes:x?}");
+        }
+    }
+
+    /// Every octet, at every place of a block and behind it.
     #[test]
     fn scans_agree_with_their_grammar_octet_by_octet() {
         for byte in 0..=255_u8 {
-            for len in 0..40 {
+            for len in [1, 7, 15, 16, 17, 31, 32, 33, 39] {
                 for at in 0..len {
                     let mut bytes = vec![b'a'; len];
                     bytes[at] = byte;
-                    let expect = |member: bool| if member { len } else { at };
-                    let text = byte == b'\t' || (byte >= 0x20 && byte != 0x7f);
-                    assert_eq!(text_len(&bytes), expect(text), "text {byte:#x} at {at}");
-                    let visible = (0x21..0x7f).contains(&byte);
-                    assert_eq!(
-                        visible_len(&bytes),
-                        expect(visible),
-                        "visible {byte:#x} at {at}"
-                    );
-                    let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-                    assert_eq!(token_len(&bytes), expect(token), "token {byte:#x} at {at}");
+                    check(&bytes);
                 }
             }
         }
     }
 
-    /// The lowest mark is true whatever stands above it.
+    /// What stands behind the first octet that stops a scan does not matter.
     #[test]
     fn scans_find_the_first_of_two() {
         for first in 0..=255_u8 {
-            for second in 0..=255_u8 {
-                let bytes = [b'a', first, second, b'b', first, second, b'c', b'd'];
-                let text = |byte: &u8| *byte != b'\t' && (*byte < 0x20 || *byte == 0x7f);
-                let expected = bytes.iter().position(text).unwrap_or(8);
-                assert_eq!(text_len(&bytes), expected, "{bytes:x?}");
-                let hidden = |byte: &u8| !(0x21..0x7f).contains(byte);
-                let expected = bytes.iter().position(hidden).unwrap_or(8);
-                assert_eq!(visible_len(&bytes), expected, "{bytes:x?}");
+            for second in (0..=255_u8).step_by(7) {
+                let mut bytes = *b"abcdefghijklmnopqrstuvw";
+                (bytes[3], bytes[4], bytes[19]) = (first, second, second);
+                check(&bytes);
+                check(&bytes[..7]);
             }
         }
     }

@@ -15,8 +15,17 @@ use std::net::Ipv6Addr;
 use crate::grammar::{decimal, is_reg_name};
 
 /// Whether this is a host with or without a port. The host is not empty.
+#[inline]
 pub(crate) fn is_authority(bytes: &[u8]) -> bool {
-    split(bytes).is_some()
+    is_plain_name(bytes) || split(bytes).is_some()
+}
+
+/// Whether this is a name or an address of four numbers without more, as most hosts are. No
+/// octet ends the loop, which makes it a short one.
+#[inline]
+fn is_plain_name(bytes: &[u8]) -> bool {
+    let all = |all: bool, byte: &u8| all & is_reg_name(*byte);
+    !bytes.is_empty() && bytes.iter().fold(true, all)
 }
 
 /// Whether this is a host with a port: what CONNECT asks for (RFC 9112 §3.2.3).

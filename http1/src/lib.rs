@@ -71,6 +71,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod block;
 mod chunk_size;
 mod content;
 mod decode;
@@ -82,6 +83,7 @@ mod framing;
 mod grammar;
 mod host;
 mod limits;
+mod offender;
 mod request;
 mod response;
 mod start_line;
@@ -101,6 +103,8 @@ pub use encode::{
 pub use error::{Error, LimitFault, LocalFault, PeerFault};
 pub use framing::{Expectation, Framing, refuse_length};
 pub use limits::Limits;
+pub use offender::{FieldName, offending_field};
 pub use request::RequestHead;
 pub use response::ResponseHead;
+pub use trailers::may_be_trailer;
 pub use version::Version;

@@ -10,8 +10,10 @@ use http::{HeaderMap, Method};
 
 use crate::decode::DecodeHead;
 use crate::error::{Error, PeerFault};
-use crate::fields::{FieldSpan, Fields, Span};
+use crate::field_line::Field;
+use crate::fields::{Fields, Span};
 use crate::framing::{Expectation, Facts, Framing, Message};
+use crate::grammar::is_name;
 use crate::host::is_authority;
 use crate::limits::Limits;
 use crate::start_line::{read_request_line, request_line_bytes_max};
@@ -102,6 +104,17 @@ impl RequestHead {
             return self.path_of_empty().as_bytes();
         }
         self.target.path.of(self.as_bytes())
+    }
+
+    /// A method is made where it differs from the last one; on most connections none does.
+    #[inline(always)]
+    fn set_method(&mut self, name: &[u8]) -> Result<(), PeerFault> {
+        if name != b"GET" {
+            self.method = Method::from_bytes(name).map_err(|_| PeerFault::MethodInvalid)?;
+        } else if !matches!(self.method, Method::GET) {
+            self.method = Method::GET;
+        }
+        Ok(())
     }
 
     /// RFC 9112 §3.2.1: an empty path is sent as `/`; §3.2.4: OPTIONS of an authority without
@@ -215,46 +228,55 @@ impl DecodeHead for RequestHead {
         request_line_bytes_max(limits.target_bytes_max)
     }
 
-    #[inline]
+    /// What is not reset here is set by the request-line, or by the end of the head.
+    #[inline(always)]
     fn begin(&mut self) {
-        self.clear();
+        self.fields.clear();
+        self.facts = Facts::default();
+        self.host = None;
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_start_line(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Error> {
         let Some(line) = read_request_line(input, limits.target_bytes_max)? else {
             return Ok(None);
         };
         self.version = line.version;
-        // The two that nearly all requests have are not worth a search.
-        self.method = match line.method.of(input) {
-            b"GET" => Method::GET,
-            b"POST" => Method::POST,
-            name => Method::from_bytes(name).map_err(|_| PeerFault::MethodInvalid)?,
-        };
-        self.target = target::read(&self.method, input, line.target_start, line.target_end)?;
+        let method = line.method.of(input);
+        self.set_method(method)?;
+        self.target = target::read(
+            method,
+            input,
+            line.target_start,
+            line.query_mark,
+            line.target_end,
+        )?;
         Ok(Some(line.next))
     }
 
     /// RFC 9112 §3.2: 400 to "any request message that contains more than one Host header field
     /// line or a Host header field with an invalid field value", of any version. An empty one is
     /// sent by clients of URIs without authority.
-    #[inline]
-    fn note_field(&mut self, input: &[u8], span: FieldSpan) -> Result<(), PeerFault> {
-        let (name, value) = (span.name.of(input), span.value.of(input));
-        if name.len() == 4 && name.eq_ignore_ascii_case(b"host") {
-            if self.host.replace(span.value).is_some() {
-                return Err(PeerFault::HostRepeated);
-            }
-            if !value.is_empty() && !is_authority(value) {
-                return Err(PeerFault::HostInvalid);
-            }
-            return Ok(());
+    #[inline(always)]
+    fn note_field(&mut self, field: &Field<'_>) -> Result<(), PeerFault> {
+        if !is_name(field.name, b"host") {
+            return self.facts.note(field.name, field.value);
         }
-        self.facts.note(name, value)
+        if self.host.replace(field.span.value).is_some() {
+            return Err(PeerFault::HostRepeated);
+        }
+        if !field.value.is_empty() && !is_authority(field.value) {
+            return Err(PeerFault::HostInvalid);
+        }
+        Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
+    fn clear(&mut self) {
+        self.clear();
+    }
+
+    #[inline(always)]
     fn finish(&mut self, bytes: &[u8]) -> Result<(), PeerFault> {
         // RFC 9112 §3.2: "any HTTP/1.1 request message that lacks a Host header field".
         if self.host.is_none() && self.version == Version::Http11 {

@@ -9,7 +9,8 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::decode::DecodeHead;
 use crate::error::{Error, PeerFault};
-use crate::fields::{FieldSpan, Fields, Span};
+use crate::field_line::Field;
+use crate::fields::{Fields, Span};
 use crate::framing::{Facts, Framing, Message};
 use crate::limits::Limits;
 use crate::start_line::read_status_line;
@@ -152,6 +153,10 @@ impl DecodeHead for ResponseHead {
         self.clear();
     }
 
+    fn clear(&mut self) {
+        self.clear();
+    }
+
     fn read_start_line(&mut self, input: &[u8], _: &Limits) -> Result<Option<usize>, Error> {
         let Some(line) = read_status_line(input)? else {
             return Ok(None);
@@ -162,8 +167,8 @@ impl DecodeHead for ResponseHead {
         Ok(Some(line.next))
     }
 
-    fn note_field(&mut self, input: &[u8], span: FieldSpan) -> Result<(), PeerFault> {
-        self.facts.note(span.name.of(input), span.value.of(input))
+    fn note_field(&mut self, field: &Field<'_>) -> Result<(), PeerFault> {
+        self.facts.note(field.name, field.value)
     }
 
     fn finish(&mut self, bytes: &[u8]) -> Result<(), PeerFault> {

@@ -13,27 +13,29 @@ use http::StatusCode;
 use crate::error::{Error, LimitFault, PeerFault};
 use crate::field_line::read_crlf;
 use crate::fields::Span;
-use crate::grammar::{text_len, token_len, visible_len};
+use crate::grammar::{after_path, after_text, after_token, after_visible};
 use crate::version::Version;
 
 /// The longest registered method has 17 octets; RFC 9112 §3 has longer ones than a server knows
 /// answered with 501.
 const METHOD_BYTES_MAX: usize = 64;
 
-/// `SP HTTP/1.1 CRLF` and the space before the target.
-const REQUEST_LINE_REST_BYTES: usize = 1 + 1 + 8 + 2;
+/// `SP HTTP/1.1 CRLF`.
+const REQUEST_LINE_END_BYTES: usize = 1 + 8 + 2;
 
 /// What a request-line longer than its parts may be has too much of.
 ///
 /// An incomplete line is not read over and over as it grows, so its length is what tells.
 pub(crate) fn request_line_bytes_max(target_bytes_max: usize) -> usize {
-    target_bytes_max.saturating_add(METHOD_BYTES_MAX + REQUEST_LINE_REST_BYTES)
+    target_bytes_max.saturating_add(METHOD_BYTES_MAX + 1 + REQUEST_LINE_END_BYTES)
 }
 
 /// Where the parts of a request-line are.
 pub(crate) struct RequestLine {
     pub(crate) method: Span,
     pub(crate) target_start: usize,
+    /// Where the first `?` of the target is.
+    pub(crate) query_mark: Option<usize>,
     pub(crate) target_end: usize,
     pub(crate) version: Version,
     /// Where the next line begins.
@@ -41,52 +43,89 @@ pub(crate) struct RequestLine {
 }
 
 /// Reads the request-line `input` begins with, or `None` if the input ends first.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_request_line(
     input: &[u8],
     target_bytes_max: usize,
 ) -> Result<Option<RequestLine>, Error> {
-    let method_end = token_len(input);
+    // The method that nearly all requests have is not worth a search.
+    let method_end = if input.starts_with(b"GET ") {
+        3
+    } else {
+        match read_method(input)? {
+            Some(end) => end,
+            None => return Ok(None),
+        }
+    };
+    let target_start = method_end + 1;
+    let target = &input[target_start..];
+    let mut rest = after_path(target);
+    let mut query_mark = None;
+    if rest.starts_with(b"?") {
+        query_mark = Some(input.len() - rest.len());
+        rest = after_visible(rest);
+    }
+    let target_bytes = target.len() - rest.len();
+    if target_bytes > target_bytes_max {
+        return Err(LimitFault::TargetBytes.into());
+    }
+    // So do nearly all request-lines end.
+    let (version, line_end) = if target_bytes > 0 && rest.starts_with(b" HTTP/1.1\r\n") {
+        (Version::Http11, REQUEST_LINE_END_BYTES)
+    } else {
+        match read_request_line_end(rest, target_bytes > 0)? {
+            Some(end) => end,
+            None => return Ok(None),
+        }
+    };
+    let target_end = target_start + target_bytes;
+    Ok(Some(RequestLine {
+        method: Span::new(0, method_end),
+        target_start,
+        query_mark,
+        target_end,
+        version,
+        next: target_end + line_end,
+    }))
+}
+
+/// Reads a method: where the space is that ends it, or `None` if the input ends first.
+fn read_method(input: &[u8]) -> Result<Option<usize>, Error> {
+    let method_end = input.len() - after_token(input).len();
     if method_end > METHOD_BYTES_MAX {
         return Err(LimitFault::MethodBytes.into());
     }
     match input.get(method_end) {
-        Some(b' ') if method_end > 0 => {}
-        None => return Ok(None),
-        Some(b'\n') => return Err(PeerFault::BareLf.into()),
+        Some(b' ') if method_end > 0 => Ok(Some(method_end)),
+        None => Ok(None),
+        Some(b'\n') => Err(PeerFault::BareLf.into()),
         // The decoder has passed over one empty line already; here is another.
-        Some(_) if method_end == 0 => {
-            return match read_crlf(input, 0, PeerFault::MethodInvalid)? {
-                Some(_) => Err(PeerFault::EmptyLines.into()),
-                None => Ok(None),
-            };
-        }
-        Some(_) => return Err(PeerFault::MethodInvalid.into()),
+        Some(_) if method_end == 0 => match read_crlf(input, 0, PeerFault::MethodInvalid)? {
+            Some(_) => Err(PeerFault::EmptyLines.into()),
+            None => Ok(None),
+        },
+        Some(_) => Err(PeerFault::MethodInvalid.into()),
     }
-    let target_start = method_end + 1;
-    let target_end = target_start + visible_len(&input[target_start..]);
-    if target_end - target_start > target_bytes_max {
-        return Err(LimitFault::TargetBytes.into());
-    }
-    match input.get(target_end) {
-        Some(b' ') if target_end > target_start => {}
+}
+
+/// Reads what follows the target: the version, and how many octets there are to the next line.
+fn read_request_line_end(
+    rest: &[u8],
+    has_target: bool,
+) -> Result<Option<(Version, usize)>, PeerFault> {
+    match rest.first() {
+        Some(b' ') if has_target => {}
         None => return Ok(None),
-        Some(b'\n') => return Err(PeerFault::BareLf.into()),
+        Some(b'\n') => return Err(PeerFault::BareLf),
         // The request-line of HTTP/0.9.
-        Some(b'\r') => return Err(PeerFault::VersionInvalid.into()),
-        Some(_) => return Err(PeerFault::TargetInvalid.into()),
+        Some(b'\r') => return Err(PeerFault::VersionInvalid),
+        Some(_) => return Err(PeerFault::TargetInvalid),
     }
-    let Some((version, version_end)) = read_version(input, target_end + 1)? else {
+    let Some((version, version_end)) = read_version(rest, 1)? else {
         return Ok(None);
     };
-    let next = read_crlf(input, version_end, PeerFault::VersionInvalid)?;
-    Ok(next.map(|next| RequestLine {
-        method: Span::new(0, method_end),
-        target_start,
-        target_end,
-        version,
-        next,
-    }))
+    let next = read_crlf(rest, version_end, PeerFault::VersionInvalid)?;
+    Ok(next.map(|next| (version, next)))
 }
 
 /// The parts of a status-line.
@@ -120,7 +159,9 @@ pub(crate) fn read_status_line(input: &[u8]) -> Result<Option<StatusLine>, Error
         _ => code_end,
     };
     let reason_end = match input.get(reason_start) {
-        Some(_) if reason_start > code_end => reason_start + text_len(&input[reason_start..]),
+        Some(_) if reason_start > code_end => {
+            input.len() - after_text(&input[reason_start..]).len()
+        }
         _ => reason_start,
     };
     let next = read_crlf(input, reason_end, PeerFault::StatusLineInvalid)?;

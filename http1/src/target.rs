@@ -11,8 +11,6 @@
 //! decoded, and no dot segment is removed: that is routing. A `#` is left where it is, in path or
 //! query: no URI that is sent should have one, yet clients send it, and it frames nothing.
 
-use http::Method;
-
 use crate::error::PeerFault;
 use crate::fields::Span;
 use crate::host::{is_authority, is_authority_with_port, is_userinfo};
@@ -29,48 +27,49 @@ pub(crate) struct Target {
     pub(crate) authority: Option<Span>,
 }
 
-/// Takes the target at `start..end` of `input` apart.
-#[inline]
+/// Takes the target at `start..end` of `input` apart, whose first `?` is at `query_mark`.
+#[inline(always)]
 pub(crate) fn read(
-    method: &Method,
+    method: &[u8],
     input: &[u8],
     start: usize,
+    query_mark: Option<usize>,
     end: usize,
 ) -> Result<Target, PeerFault> {
     // RFC 9112 §3.2.3: authority-form is for CONNECT, and nothing else is for CONNECT.
-    if *method == Method::CONNECT {
-        return authority_form(input, start, end).ok_or(PeerFault::TargetInvalid);
+    if input.get(start) == Some(&b'/') && method != b"CONNECT" {
+        return Ok(with_path(start, start, query_mark, end));
     }
-    let whole = Span::new(start, end);
-    match &input[start..end] {
-        [b'/', ..] => Ok(with_path(input, start, start, end)),
-        // §3.2.4: asterisk-form is for OPTIONS.
-        b"*" if *method == Method::OPTIONS => Ok(Target {
-            whole,
-            path: whole,
-            ..Target::default()
-        }),
-        _ => absolute_form(input, start, end).ok_or(PeerFault::TargetInvalid),
-    }
+    read_other_form(method, input, start, query_mark, end).ok_or(PeerFault::TargetInvalid)
 }
 
 /// A target of which `path..end` is a path and perhaps a query.
 #[inline]
-fn with_path(input: &[u8], start: usize, path: usize, end: usize) -> Target {
-    let rest = &input[path..end];
-    // A search of many octets at a time takes longer to begin than a short path to read.
-    let mark = if rest.len() <= 16 {
-        rest.iter().position(|byte| *byte == b'?')
-    } else {
-        memchr::memchr(b'?', rest)
-    };
-    let mark = mark.map(|at| path + at);
+fn with_path(start: usize, path: usize, query_mark: Option<usize>, end: usize) -> Target {
     Target {
         whole: Span::new(start, end),
-        path: Span::new(path, mark.unwrap_or(end)),
-        query: mark.map(|mark| Span::new(mark + 1, end)),
+        path: Span::new(path, query_mark.unwrap_or(end)),
+        query: query_mark.map(|mark| Span::new(mark + 1, end)),
         authority: None,
     }
+}
+
+/// The forms that few requests have.
+fn read_other_form(
+    method: &[u8],
+    input: &[u8],
+    start: usize,
+    query_mark: Option<usize>,
+    end: usize,
+) -> Option<Target> {
+    if method == b"CONNECT" {
+        return authority_form(input, start, end);
+    }
+    // §3.2.4: asterisk-form is for OPTIONS.
+    if method == b"OPTIONS" && &input[start..end] == b"*" {
+        return Some(with_path(start, start, None, end));
+    }
+    absolute_form(input, start, query_mark, end)
 }
 
 /// RFC 9112 §3.2.2: `http://` or `https://`, in any case, then the authority, which ends where
@@ -79,7 +78,12 @@ fn with_path(input: &[u8], start: usize, path: usize, end: usize) -> Target {
 /// Userinfo is tolerated where RFC 9110 §4.2.4 would rather have an error, as all servers do, but
 /// it never becomes part of the host, and only octets of its grammar are: behind a backslash some
 /// readers would see a path.
-fn absolute_form(input: &[u8], start: usize, end: usize) -> Option<Target> {
+fn absolute_form(
+    input: &[u8],
+    start: usize,
+    query_mark: Option<usize>,
+    end: usize,
+) -> Option<Target> {
     let target = &input[start..end];
     let scheme = ["http://", "https://"].into_iter().find(|scheme| {
         let prefix = target.get(..scheme.len());
@@ -95,7 +99,7 @@ fn absolute_form(input: &[u8], start: usize, end: usize) -> Option<Target> {
     };
     is_authority(&input[host..path]).then(|| Target {
         authority: Some(Span::new(host, path)),
-        ..with_path(input, start, path, end)
+        ..with_path(start, path, query_mark, end)
     })
 }
 

@@ -9,8 +9,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{Error, LimitFault, PeerFault};
-use crate::field_line::{self, FieldLine};
-use crate::fields::FieldSpan;
+use crate::field_line::{self, Field, FieldLine};
 use crate::grammar;
 use crate::limits::Limits;
 
@@ -44,6 +43,20 @@ const FORBIDDEN: [&str; 23] = [
     "www-authenticate",
 ];
 
+/// Whether a field may come behind the content (RFC 9110 §6.5.1): no field may that frames, routes,
+/// authenticates, or says what the content is.
+///
+/// ```
+/// use http::header::{CONTENT_LENGTH, ETAG};
+/// use squall_http1::may_be_trailer;
+///
+/// assert!(may_be_trailer(&ETAG) && !may_be_trailer(&CONTENT_LENGTH));
+/// ```
+#[must_use]
+pub fn may_be_trailer(name: &HeaderName) -> bool {
+    !FORBIDDEN.contains(&name.as_str())
+}
+
 /// The trailer fields so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trailers {
@@ -69,8 +82,8 @@ impl Trailers {
         if grammar::has_lf(unsearched) {
             loop {
                 match field_line::read(within, at)? {
-                    FieldLine::Field(span, next) => {
-                        self.push(within, span, limits)?;
+                    FieldLine::Field(field, next) => {
+                        self.push(&field, limits)?;
                         at = next;
                     }
                     FieldLine::End(end) => return Ok((end, true)),
@@ -86,15 +99,14 @@ impl Trailers {
         Ok((at, false))
     }
 
-    fn push(&mut self, input: &[u8], span: FieldSpan, limits: &Limits) -> Result<(), Error> {
+    fn push(&mut self, field: &Field<'_>, limits: &Limits) -> Result<(), Error> {
         if self.fields.len() >= limits.trailer_fields_max {
             return Err(LimitFault::TrailerFields.into());
         }
-        let name =
-            HeaderName::from_bytes(span.name.of(input)).map_err(|_| PeerFault::FieldNameInvalid)?;
-        let value = HeaderValue::from_bytes(span.value.of(input))
-            .map_err(|_| PeerFault::FieldValueInvalid)?;
-        if FORBIDDEN.contains(&name.as_str()) {
+        let name = HeaderName::from_bytes(field.name).map_err(|_| PeerFault::FieldNameInvalid)?;
+        let value =
+            HeaderValue::from_bytes(field.value).map_err(|_| PeerFault::FieldValueInvalid)?;
+        if !may_be_trailer(&name) {
             return Err(PeerFault::TrailerForbidden.into());
         }
         self.fields

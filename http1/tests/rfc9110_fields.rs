@@ -136,7 +136,7 @@ fn rfc9110_10_1_1_expectations() {
 }
 
 #[test]
-fn headers_are_the_fields_as_a_map() {
+fn rfc9110_5_3_headers_are_the_fields_as_a_map() {
     let mut decoder = HeadDecoder::new();
     let mut head = RequestHead::new();
     let wire = with_field(b"A: 1\r\nb: \xff\r\na: 2");

@@ -221,7 +221,7 @@ fn a_whole_request_head() {
 }
 
 #[test]
-fn targets_that_would_break_the_line_are_not_sent() {
+fn rfc9112_3_2_targets_that_would_break_the_line_are_not_sent() {
     let mut wire = b"before".to_vec();
     for target in [
         "", " ", "/a b", "/\r\n", "/\n", "/\t", "/é", "/\0", "/\u{7f}",
@@ -233,7 +233,7 @@ fn targets_that_would_break_the_line_are_not_sent() {
 }
 
 #[test]
-fn chunk_sizes_of_every_width() {
+fn rfc9112_7_1_chunk_sizes_of_every_width() {
     let mut out = Vec::new();
     for shift in 0..usize::BITS {
         for len in [1 << shift, usize::MAX >> shift] {
@@ -245,7 +245,7 @@ fn chunk_sizes_of_every_width() {
 }
 
 #[test]
-fn fields_of_one_name_stay_apart_and_in_order() {
+fn rfc9110_5_3_fields_of_one_name_stay_apart_and_in_order() {
     let mut fields = HeaderMap::new();
     for cookie in ["a=1", "b=2", "c=3"] {
         fields.append(http::header::SET_COOKIE, HeaderValue::from_static(cookie));

@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use squall_http1::{AnswerFraming, CHUNK_END, Framing, Version};
+use squall_http1::{AnswerFraming, CHUNK_END, Framing, RequestHead, Version};
 use squall_ioloop::with_timeout;
 use squall_iostream::{StreamError, StreamHandle};
 
@@ -32,14 +32,15 @@ pub(crate) enum Phase {
     Streaming { framing: Outgoing, stays: bool },
     /// All is on the stream; `stays` says whether the connection goes on.
     Finished { stays: bool },
-    /// The answer cannot be completed: the connection must end so that the peer sees it.
-    Broken,
+    /// The answer cannot be completed: the connection must end so that the peer sees it. Its
+    /// content has no frame to show it where `is_unframed`.
+    Broken { is_unframed: bool },
 }
 
 impl Phase {
     /// Whether nothing more will be answered.
     pub(crate) fn is_over(self) -> bool {
-        matches!(self, Self::Finished { .. } | Self::Broken)
+        matches!(self, Self::Finished { .. } | Self::Broken { .. })
     }
 }
 
@@ -53,9 +54,21 @@ pub(crate) enum Outgoing {
     Nothing,
 }
 
+impl Outgoing {
+    /// Whether only the end of the connection is the end of the content.
+    pub(crate) fn is_unframed(self) -> bool {
+        self == Self::UntilClose
+    }
+}
+
 impl Exchange {
     /// The common case: head and content in one go.
     pub(crate) fn send_whole(&self) -> Result<(), Error> {
+        self.with_link(|link| self.echo_request_id(link));
+        #[cfg(feature = "compression")]
+        if self.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            self.tell_codings();
+        }
         let mut response = self.response().borrow_mut();
         let written = response.content.len() as u64;
         let declared = response.declared_length()?;
@@ -67,15 +80,20 @@ impl Exchange {
         if framing.has_content && length != Some(written) {
             return Err(Error::WrongContentLength);
         }
-        let stays = self.stays(&response, &framing);
+        let stays = self.stays(&response, &framing) && self.incoming().can_go_on();
         self.with_link(|link| {
             link.stream.write_with(|out| {
-                encode_head(out, self.head().version(), link, &response, framing, stays);
+                let start = out.len();
+                encode_head(out, self.head(), link, &response, framing, stays);
+                self.seen().head_sent(out.len() - start);
                 if framing.has_content {
                     response.content.take_small(out);
                 }
             })
         })?;
+        if framing.has_content {
+            self.seen().content_sent(written);
+        }
         if !framing.has_content {
             response.content.clear();
         } else if response.content.len() > 0 {
@@ -85,12 +103,19 @@ impl Exchange {
         Ok(())
     }
 
-    pub(crate) fn begin_streaming(&self) -> Result<(), Error> {
+    /// Sends the head, if it has not left: with the length that the service has declared, or else
+    /// with that of what is known to follow.
+    pub(crate) fn begin_streaming(&self, known_length: Option<u64>) -> Result<(), Error> {
         if self.phase() == Phase::Open {
+            #[cfg(feature = "compression")]
+            self.tell_codings();
             let response = self.response().borrow();
-            let declared = response.declared_length()?;
-            let answer = self.frame(response.status, declared);
+            let length = response.declared_length()?.or(known_length);
+            let answer = self.frame(response.status, length);
             drop(response);
+            if answer.announced == Framing::Chunked && self.has_trailers() {
+                self.announce_trailers();
+            }
             let (framing, stays) = self.send_head(answer)?;
             self.set_phase(Phase::Streaming { framing, stays });
         }
@@ -104,9 +129,7 @@ impl Exchange {
         };
         match framing {
             Outgoing::Length(due) if due > 0 => return Err(Error::WrongContentLength),
-            Outgoing::Chunked => {
-                self.write_with(|out| squall_http1::encode_last_chunk(out, None))?;
-            }
+            Outgoing::Chunked => self.send_last_chunk()?,
             Outgoing::Length(_) | Outgoing::UntilClose | Outgoing::Nothing => {}
         }
         self.set_phase(Phase::Finished { stays });
@@ -121,6 +144,9 @@ impl Exchange {
         let length = self.response().borrow().content.len();
         if length == 0 {
             return Ok(());
+        }
+        if framing != Outgoing::Nothing {
+            self.seen().content_sent(length as u64);
         }
         match framing {
             Outgoing::Nothing => self.response().borrow_mut().content.clear(),
@@ -162,11 +188,14 @@ impl Exchange {
 
     /// Sends the head, and says what was decided in it.
     pub(crate) fn send_head(&self, framing: AnswerFraming) -> Result<(Outgoing, bool), Error> {
+        self.with_link(|link| self.echo_request_id(link));
         let response = self.response().borrow();
-        let stays = self.stays(&response, &framing);
+        let stays = self.stays(&response, &framing) && self.incoming().may_go_on();
         self.with_link(|link| {
             link.stream.write_with(|out| {
-                encode_head(out, self.head().version(), link, &response, framing, stays);
+                let start = out.len();
+                encode_head(out, self.head(), link, &response, framing, stays);
+                self.seen().head_sent(out.len() - start);
             })
         })?;
         let outgoing = match framing.announced {
@@ -179,49 +208,54 @@ impl Exchange {
         Ok((outgoing, stays))
     }
 
-    /// Whether the connection goes on after this answer (RFC 9112, section 9.3).
+    /// Whether the connection goes on after this answer (RFC 9112, section 9.3), if its request's
+    /// content does not prevent it.
     fn stays(&self, response: &Response, framing: &AnswerFraming) -> bool {
         let head = self.head();
-        // RFC 9110, section 9.3.6: whoever believes that it has a tunnel sends no requests.
-        let is_tunnel = *head.method() == Method::CONNECT && response.status.is_success();
-        response.status != StatusCode::SWITCHING_PROTOCOLS
-            && !is_tunnel
+        !hands_over(head.method(), response.status)
             && head.keep_alive()
             && !framing.ends_connection()
-            && !self.with_link(|link| link.server.guests.is_draining())
+            && !self.with_link(|link| link.is_last || link.server.guests.is_draining())
             && !response.wants_close()
-            && self.incoming().can_go_on()
     }
 
-    fn write_with(&self, f: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+    pub(crate) fn write_with(&self, f: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
         Ok(self.with_link(|link| link.stream.write_with(f))?)
     }
+}
+
+/// Whether what follows this answer is another protocol's: after 101, and in a tunnel (RFC 9110,
+/// section 9.3.6), where no requests are.
+fn hands_over(method: &Method, status: StatusCode) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || (*method == Method::CONNECT && status.is_success())
 }
 
 /// The head of an answer: what the server says, what the service says, and the frame.
 fn encode_head(
     out: &mut Vec<u8>,
-    asked_in: Version,
+    request: &RequestHead,
     link: &Link,
     response: &Response,
     framing: AnswerFraming,
     stays: bool,
 ) {
-    let is_upgrade = response.status == StatusCode::SWITCHING_PROTOCOLS;
+    // It says nothing of persistence, for nothing of HTTP goes on.
+    let is_upgrade = !stays && hands_over(request.method(), response.status);
     let ioloop = link.stream.ioloop();
     link.server.preamble.append_to(out, response.status, ioloop);
     response.encode_fields(out, is_upgrade, framing.announced != Framing::None);
     framing.encode(out);
     if !stays && !is_upgrade {
         out.extend_from_slice(b"connection: close\r\n");
-    } else if stays && asked_in == Version::Http10 {
+    } else if stays && request.version() == Version::Http10 {
         out.extend_from_slice(b"connection: keep-alive\r\n");
     }
     squall_http1::encode_head_end(out);
 }
 
 /// Waits until at most `unsent_max` bytes are unsent, for as long as the peer takes any: one that
-/// takes nothing for `timeout` is cut off.
+/// takes nothing for `timeout` is cut off. By a reset: else the system would keep what it has not
+/// taken, megabytes for each, as long as it likes.
 pub(crate) async fn deliver(
     stream: &StreamHandle,
     unsent_max: usize,
@@ -238,7 +272,7 @@ pub(crate) async fn deliver(
         match with_timeout(timeout, some).await {
             Ok(drained) => drained?,
             Err(_) => {
-                stream.close();
+                stream.abort();
                 return Err(StreamError::TimedOut);
             }
         }

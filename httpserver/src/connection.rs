@@ -8,10 +8,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use squall_ioloop::yield_now;
-use squall_iostream::IoStream;
+use squall_iostream::{Guards, IoStream};
 
 use crate::Error;
 use crate::answer::{Phase, deliver};
+use crate::expectation::is_refused;
 use crate::heads::Heads;
 use crate::refusal::refuse;
 use crate::server::Shared;
@@ -23,9 +24,13 @@ use crate::state::Inner;
 const REQUESTS_PER_TURN: u32 = 64;
 /// Unsent answers above which a connection reads no further request until the peer has read.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
-/// What is thrown away of a peer's input so that it can read our last answer, and for how long.
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
-const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+/// What is thrown away of a peer's input so that it can read our last answer: a few times what may
+/// be sent by default, since who is refused in the midst of an upload mostly sends it to its end.
+/// For how long, and how long the peer may say nothing: nginx's `lingering_time` and
+/// `lingering_timeout`.
+const LINGER_BYTES_MAX: usize = 32 * 1024 * 1024;
+const LINGER_TIME_MAX: Duration = Duration::from_secs(30);
+const LINGER_TIMEOUT_IDLE: Duration = Duration::from_secs(5);
 
 /// How a connection ends.
 pub(crate) enum End {
@@ -33,38 +38,46 @@ pub(crate) enum End {
     Quiet,
     /// The last answer is written; the peer is not sending.
     Said,
+    /// The last answer is written as far as it goes, and only a reset tells that it is not whole.
+    Torn,
     /// The last answer is written; the peer may still be sending.
     SaidTooEarly,
     /// The peer is told what it did wrong.
     Refused(Error),
 }
 
-/// Serves one connection to its end.
-#[expect(
-    clippy::manual_async_fn,
-    reason = "an async fn keeps its arguments twice: 56 of these bytes for each idle connection"
-)]
-pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Output = ()> {
+/// Serves one connection to its end. Not an `async fn`, which would keep its arguments twice, for
+/// each idle connection.
+pub(crate) fn serve(mut stream: IoStream, server: &Rc<Shared>) -> impl Future<Output = ()> + use<> {
+    // From now on, and not from when it is first polled, it is one of the server's guests.
+    let mut heads = Heads::new(server.register(stream.handle()));
     async move {
-        let mut heads = Heads::new(server.register(stream.handle()));
         let end = loop {
             let mut exchange = match heads.next(&mut stream).await {
                 Ok(exchange) => exchange,
                 Err(end) => break end,
             };
+            Inner::begin(&mut exchange, &stream, heads.server(), heads.is_last());
+            heads.server().witness.begin(&exchange);
             if exchange.has_content() {
-                exchange.incoming.begin(&exchange.head, &server.config);
+                exchange
+                    .incoming
+                    .begin(&exchange.head, &heads.server().config);
                 let writer = stream.handle();
                 exchange.incoming.lend(stream);
-                answer(&mut exchange, &writer, &server).await;
+                if !is_refused(&exchange) {
+                    answer(&exchange, &writer, heads.server()).await;
+                }
                 // Nobody is reading any more, so it is there.
                 let Some(reader) = exchange.incoming.take_back() else {
                     return;
                 };
                 stream = reader;
             } else {
-                answer(&mut exchange, &stream, &server).await;
+                answer(&exchange, &stream, heads.server()).await;
             }
+            let witness = &heads.server().witness;
+            witness.end(&exchange, &stream, heads.connection());
             match exchange.phase.get() {
                 Phase::Finished { stays: true } => {}
                 Phase::Finished { stays: false } => {
@@ -79,11 +92,12 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
                     };
                 }
                 // The peer sees that this answer is not whole. Those before it are.
-                Phase::Open | Phase::Streaming { .. } | Phase::Broken => break End::Said,
+                Phase::Broken { is_unframed: true } => break End::Torn,
+                Phase::Open | Phase::Streaming { .. } | Phase::Broken { .. } => break End::Said,
             }
             if !exchange.incoming.is_over() {
                 // Boxed, as all that is rare is here: it must not make those that idle larger.
-                if Box::pin(discard(&exchange, &mut stream, &server))
+                if Box::pin(discard(&exchange, &mut stream, heads.server()))
                     .await
                     .is_err()
                 {
@@ -93,11 +107,16 @@ pub(crate) fn serve(mut stream: IoStream, server: Rc<Shared>) -> impl Future<Out
             heads.reuse(exchange);
             if heads.in_one_go() >= REQUESTS_PER_TURN || stream.unsent_len() > UNSENT_BYTES_MAX {
                 heads.rest();
-                if Box::pin(step_aside(&stream, &server)).await.is_err() {
+                if Box::pin(step_aside(&stream, heads.server())).await.is_err() {
                     return;
                 }
             }
         };
+        stream.flush();
+        if stream.unsent_len() > 0 {
+            heads.begin_to_deliver();
+        }
+        let server = heads.server().clone();
         Box::pin(close(stream, server, end)).await;
     }
 }
@@ -112,7 +131,9 @@ async fn discard(exchange: &Inner, stream: &mut IoStream, server: &Shared) -> Re
 
 /// Lets the peer read its answers, and other connections have their turn.
 async fn step_aside(stream: &IoStream, server: &Shared) -> Result<(), Error> {
-    deliver(stream, UNSENT_BYTES_MAX, server.config.timeout_write).await?;
+    let delivered = deliver(stream, UNSENT_BYTES_MAX, server.config.timeout_write).await;
+    server.witness.note_delivery(&delivered);
+    delivered?;
     yield_now().await;
     Ok(())
 }
@@ -123,16 +144,25 @@ async fn close(stream: IoStream, server: Rc<Shared>, end: End) {
         refuse(&stream, &server, error);
     }
     let is_quiet = matches!(end, End::Quiet);
-    if is_quiet
-        || deliver(&stream, 0, server.config.timeout_write)
-            .await
-            .is_err()
-    {
+    if is_quiet {
         return;
     }
-    if !matches!(end, End::Said) {
-        stream.set_deadline(Some(LINGER_TIMEOUT));
-        stream.linger(LINGER_BYTES_MAX).await;
+    let delivered = deliver(&stream, 0, server.config.timeout_write).await;
+    server.witness.note_delivery(&delivered);
+    if delivered.is_err() {
+        return;
+    }
+    match end {
+        End::Quiet | End::Said => {}
+        End::Torn => stream.abort(),
+        End::SaidTooEarly | End::Refused(_) => {
+            stream.set_deadline(None);
+            stream.set_guards(&Guards {
+                timeout_idle: Some(LINGER_TIMEOUT_IDLE),
+                ..Guards::default()
+            });
+            stream.linger_for(LINGER_BYTES_MAX, LINGER_TIME_MAX).await;
+        }
     }
 }
 
@@ -150,7 +180,7 @@ mod tests {
         let ioloop = IoLoop::new().unwrap();
         let server = HttpServer::new(&ioloop, |http: Exchange| async move { http.finish() });
         let (stream, _) = memory::pair(&ioloop, memory::Options::default());
-        let size = size_of_val(&serve(stream, server.shared().clone()));
-        assert!(size <= 280, "{size} B");
+        let size = size_of_val(&serve(stream, server.shared()));
+        assert!(size <= 216, "{size} B");
     }
 }

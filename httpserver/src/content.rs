@@ -1,14 +1,14 @@
-//! The request's content, pulled: whole, or piece by piece. Nothing is read before it is asked
-//! for, and the `100 Continue` that a careful client waits for is sent at that moment.
+//! What is still to come of a request: its content, how long that may take and how much it may be,
+//! and what becomes of it when nobody reads it. The reads are in `pull.rs`.
 
 use std::cell::{Cell, RefCell};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use http::HeaderMap;
 use squall_http1::{ContentDecoder, ContentEvent, Expectation, Framing, Limits, RequestHead};
 use squall_iostream::{IoStream, Step, StreamError};
 
-use crate::{Config, Error, Exchange};
+use crate::{Config, Error};
 
 /// What is still to come of a request.
 #[derive(Default)]
@@ -17,13 +17,19 @@ pub(crate) struct Incoming {
     reader: Cell<Option<IoStream>>,
     /// Whether someone has taken the reader, to read.
     is_reading: Cell<bool>,
+    /// Made for a request that has content, and kept when it is over, for its trailers.
     decoder: RefCell<Option<ContentDecoder>>,
     limits: Cell<Limits>,
     framing: Cell<Framing>,
     /// The peer waits for `100 Continue` before it sends its content.
     is_awaited: Cell<bool>,
-    /// How long it may still keep us waiting.
+    /// How long the peer may keep us waiting, and how long it still may.
+    timeout: Cell<Duration>,
     patience: Cell<Duration>,
+    /// How long the content may take, whatever its rate, and when that will be over: known when
+    /// somebody first has to wait.
+    timeout_total: Cell<Option<Duration>>,
+    over_at: Cell<Option<Instant>>,
     /// What was wrong. Whatever follows is not content, and not a request either.
     fault: RefCell<Option<Error>>,
 }
@@ -43,7 +49,9 @@ impl Incoming {
         self.is_awaited
             .set(head.expectation() == Expectation::Continue);
         self.limits.set(config.limits);
-        self.patience.set(config.timeout_content);
+        self.set_timeout(config.timeout_content);
+        self.timeout_total.set(config.request.timeout_content_total);
+        self.over_at.set(None);
         self.decoder.replace(Some(ContentDecoder::new(framing)));
     }
 
@@ -68,150 +76,157 @@ impl Incoming {
 
     /// Whether nothing is left to read.
     pub(crate) fn is_over(&self) -> bool {
-        self.decoder.borrow().is_none()
+        let decoder = self.decoder.borrow();
+        decoder.as_ref().is_none_or(ContentDecoder::is_complete)
     }
 
-    /// Whether the connection can carry another request after this one, if the answer begins now:
-    /// all content is read, or what is left is on its way and little.
+    /// Whether the peer waits for word before it sends its content.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_awaited.get()
+    }
+
+    /// As [`Self::is_awaited`], and from now on not.
+    pub(crate) fn take_awaited(&self) -> bool {
+        self.is_awaited.take()
+    }
+
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing.get()
+    }
+
+    pub(crate) fn content_bytes_max(&self) -> u64 {
+        self.limits.get().content_bytes_max
+    }
+
+    pub(crate) fn set_content_bytes_max(&self, bytes: u64) {
+        let limits = self.limits.get();
+        self.limits.set(limits.with_content_bytes_max(bytes));
+    }
+
+    pub(crate) fn set_timeout(&self, timeout: Duration) {
+        self.timeout.set(timeout);
+        self.patience.set(timeout);
+    }
+
+    pub(crate) fn set_timeout_total(&self, timeout: Option<Duration>) {
+        self.timeout_total.set(timeout);
+        self.over_at.set(None);
+    }
+
+    pub(crate) fn fault(&self) -> Option<Error> {
+        self.fault.borrow().clone()
+    }
+
+    pub(crate) fn set_fault(&self, error: Error) {
+        self.fault.replace(Some(error));
+    }
+
+    /// The trailer fields, when all content has been read and there were any.
+    pub(crate) fn trailers(&self) -> Option<HeaderMap> {
+        let decoder = self.decoder.borrow();
+        let complete = decoder.as_ref().filter(|decoder| decoder.is_complete())?;
+        complete.trailers().cloned()
+    }
+
+    /// Takes the reader to read from it, if it is there.
+    pub(crate) fn begin_reading(&self) -> Option<IoStream> {
+        let reader = self.reader.take();
+        self.is_reading.set(reader.is_some());
+        reader
+    }
+
+    pub(crate) fn end_reading(&self, reader: IoStream) {
+        self.is_reading.set(false);
+        self.lend(reader);
+    }
+
+    /// How long the peer may still keep us waiting, if the time is now `now`.
+    pub(crate) fn deadline(&self, now: Instant) -> Duration {
+        let patience = self.patience.get();
+        let Some(total) = self.timeout_total.get() else {
+            return patience;
+        };
+        // A time that cannot be told is never over.
+        let over_at = self.over_at.get().or_else(|| now.checked_add(total));
+        self.over_at.set(over_at);
+        over_at.map_or(patience, |over_at| patience.min(over_at - now))
+    }
+
+    /// Notes that the peer has kept us waiting, and what has come of it.
+    pub(crate) fn earn_patience(&self, bytes: usize, waited: Duration) {
+        let earned = PATIENCE_PER_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
+        let left = self.patience.get().saturating_sub(waited);
+        let most = self.timeout.get();
+        self.patience.set(left.saturating_add(earned).min(most));
+    }
+
+    /// Whether the connection can carry another request after this one, whose answer begins now
+    /// and may end later. Content that is under way may still be read by then: what is left of it
+    /// is looked at in the end. One that the peer was not told to send may never come.
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.is_over() || (!self.is_awaited.get() && self.fault.borrow().is_none())
+    }
+
+    /// As [`Self::may_go_on`], for an answer that is complete, so that nobody will read what is
+    /// left: whether that is little, or here already.
     pub(crate) fn can_go_on(&self) -> bool {
         if self.is_over() {
             return true;
         }
-        let is_little =
-            matches!(self.framing.get(), Framing::Length(length) if length <= DISCARD_BYTES_MAX);
-        is_little && !self.is_awaited.get() && self.fault.borrow().is_none()
-    }
-}
-
-impl Exchange {
-    /// Bounds this request's content, in bytes, in place of the server's limit: smaller or larger.
-    pub fn set_content_bytes_max(&self, bytes: u64) {
-        let mut limits = self.incoming().limits.get();
-        limits.content_bytes_max = bytes;
-        self.incoming().limits.set(limits);
-    }
-
-    /// The next piece of the content as it arrives, or `None` at its end.
-    ///
-    /// # Errors
-    /// [`Error::Protocol`] for a broken frame or too much (413), [`Error::TimedOut`] (408),
-    /// [`Error::Closed`] when the peer goes in the middle, [`Error::ContentTaken`]. After one of
-    /// the first three every further read returns it again.
-    pub async fn chunk(&self) -> Result<Option<Bytes>, Error> {
-        let mut chunk = None;
-        self.pull(|piece| {
-            chunk = Some(Bytes::copy_from_slice(piece));
-            true
-        })
-        .await?;
-        Ok(chunk)
-    }
-
-    /// The whole content; empty if there is none. A length above the limit is refused before a
-    /// byte of it is read.
-    ///
-    /// # Errors
-    /// As [`Self::chunk`].
-    pub async fn content(&self) -> Result<Bytes, Error> {
-        let mut content = Vec::new();
-        self.pull(|piece| {
-            content.extend_from_slice(piece);
-            false
-        })
-        .await?;
-        Ok(content.into())
-    }
-
-    /// Reads until `take` has enough, or the content ends.
-    async fn pull(&self, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Error> {
-        let incoming = self.incoming();
-        if incoming.is_over() {
-            return Ok(());
+        if !self.may_go_on() {
+            return false;
         }
-        if let Some(fault) = &*incoming.fault.borrow() {
-            return Err(fault.clone());
+        match self.framing.get() {
+            Framing::Length(length) if length <= DISCARD_BYTES_MAX => true,
+            _ => self.is_rest_here(),
         }
-        let limits = incoming.limits.get();
-        squall_http1::refuse_length(incoming.framing.get(), limits.content_bytes_max)?;
-        let mut loan = Loan::take(self);
-        let Some(reader) = &mut loan.reader else {
-            return Err(Error::ContentTaken);
+    }
+
+    /// Throws away what has arrived of the content. Returns whether that was all of it: how much
+    /// is to come of chunks, nobody knows.
+    fn is_rest_here(&self) -> bool {
+        let Some(mut reader) = self.reader.take() else {
+            return false;
         };
-        let result = match reader.decode_buffered(&mut |input| incoming.step(input, &mut take)) {
-            // Mostly it is there already, and nobody need look at a clock.
-            Ok(Some(())) => return Ok(()),
-            Ok(None) => self.wait_for_content(reader, take).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = &result {
-            incoming.fault.replace(Some(error.clone()));
+        if let Err(error) = reader.decode_buffered(&mut self.discarding()) {
+            self.set_fault(error);
         }
-        result
+        self.lend(reader);
+        self.is_over()
     }
 
-    /// Goes on with what is still to arrive.
-    async fn wait_for_content(
+    /// Throws the rest of the content away, as far as it is little.
+    pub(crate) async fn discard(&self, reader: &mut IoStream) -> Result<(), Error> {
+        if let Some(fault) = self.fault() {
+            return Err(fault);
+        }
+        reader.decode(self.discarding()).await?;
+        if self.is_over() {
+            Ok(())
+        } else {
+            Err(StreamError::TimedOut.into())
+        }
+    }
+
+    /// Steps that throw content away, to its end or until it is too much.
+    fn discarding(&self) -> impl FnMut(&mut [u8]) -> Result<Step<()>, Error> {
+        // It is bounded here, not by what the service has asked for.
+        self.set_content_bytes_max(u64::MAX);
+        let mut left = DISCARD_BYTES_MAX;
+        move |input| {
+            self.step(input, &mut |piece| {
+                left = left.saturating_sub(piece.len() as u64);
+                left == 0
+            })
+        }
+    }
+
+    /// Takes content out of its frame, until `take` has enough or all of it has come.
+    pub(crate) fn step(
         &self,
-        reader: &mut IoStream,
-        mut take: impl FnMut(&[u8]) -> bool,
-    ) -> Result<(), Error> {
-        let incoming = self.incoming();
-        // RFC 9110, section 10.1.1: not needed where content has arrived, and too late where the
-        // answer has begun.
-        if incoming.is_awaited.take() && reader.unread_len() == 0 && !self.is_head_sent() {
-            reader.write_with(|out| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"))?;
-        }
-        let stream = reader.handle();
-        let timeout = self.timeout_content();
-        let mut since = stream.ioloop().now();
-        stream.set_deadline(Some(incoming.patience.get()));
-        let result = reader.decode(|input| {
-            let mut received = 0;
-            let step = incoming.step(input, &mut |piece| {
-                received += piece.len();
-                take(piece)
-            });
-            let now = stream.ioloop().now();
-            incoming.earn_patience(received, now - since, timeout);
-            since = now;
-            stream.set_deadline(Some(incoming.patience.get()));
-            step
-        });
-        result.await
-    }
-}
-
-/// The reader, while someone reads. It goes back when the read is over, and also when it is
-/// dropped half-way.
-struct Loan<'a> {
-    exchange: &'a Exchange,
-    reader: Option<IoStream>,
-}
-
-impl<'a> Loan<'a> {
-    fn take(exchange: &'a Exchange) -> Self {
-        let reader = exchange.incoming().reader.take();
-        if reader.is_some() {
-            exchange.incoming().is_reading.set(true);
-        }
-        Self { exchange, reader }
-    }
-}
-
-impl Drop for Loan<'_> {
-    fn drop(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.set_deadline(None);
-            self.exchange.incoming().is_reading.set(false);
-            self.exchange.incoming().lend(reader);
-            // The connection may be waiting for it.
-            self.exchange.wake_connection();
-        }
-    }
-}
-
-impl Incoming {
-    fn step(&self, input: &[u8], take: &mut impl FnMut(&[u8]) -> bool) -> Result<Step<()>, Error> {
+        input: &[u8],
+        take: &mut impl FnMut(&[u8]) -> bool,
+    ) -> Result<Step<()>, Error> {
         let mut decoder = self.decoder.borrow_mut();
         let limits = self.limits.get();
         let mut used = 0;
@@ -220,46 +235,14 @@ impl Incoming {
             used += count;
             match event {
                 ContentEvent::Data(piece) => {
-                    let is_enough = take(piece);
-                    // Nothing more may come, and nobody must wait for it.
-                    if running.is_complete() {
-                        *decoder = None;
-                    }
-                    if is_enough {
-                        return Ok(Step::Done(used, ()));
+                    if take(piece) {
+                        break;
                     }
                 }
-                ContentEvent::End => *decoder = None,
+                ContentEvent::End => break,
                 ContentEvent::Partial => return Ok(Step::More(used)),
             }
         }
         Ok(Step::Done(used, ()))
-    }
-
-    fn earn_patience(&self, bytes: usize, waited: Duration, most: Duration) {
-        let earned = PATIENCE_PER_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
-        let left = self.patience.get().saturating_sub(waited);
-        self.patience.set(left.saturating_add(earned).min(most));
-    }
-
-    /// Throws the rest of the content away.
-    pub(crate) async fn discard(&self, reader: &mut IoStream) -> Result<(), Error> {
-        if let Some(fault) = &*self.fault.borrow() {
-            return Err(fault.clone());
-        }
-        // It is bounded here, not by what the service has asked for.
-        self.limits
-            .set(Limits::default().with_content_bytes_max(u64::MAX));
-        let mut left = DISCARD_BYTES_MAX;
-        let mut enough = |piece: &[u8]| {
-            left = left.saturating_sub(piece.len() as u64);
-            left == 0
-        };
-        reader.decode(|input| self.step(input, &mut enough)).await?;
-        if self.is_over() {
-            Ok(())
-        } else {
-            Err(StreamError::TimedOut.into())
-        }
     }
 }

@@ -42,8 +42,15 @@ pub enum Error {
     ContentTaken,
     /// The stream cannot change hands while the request's content is not read.
     ContentUnread,
-    /// A status of 1xx is not an answer.
+    /// A status of 1xx is not an answer; or one that is, where only 1xx may be sent; or 1xx to a
+    /// client that does not know it.
     InformationalStatus,
+    /// A field that must not come behind the content.
+    TrailerForbidden,
+    /// The content is in a coding that is not decoded here, or in more than one: 415.
+    CodingUnsupported,
+    /// The content is not what its coding says: 400.
+    CodingInvalid,
 }
 
 impl Error {
@@ -52,14 +59,16 @@ impl Error {
         match self {
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::Protocol(error) => error.status(),
-            Self::Closed(_) => StatusCode::BAD_REQUEST,
+            Self::Closed(_) | Self::CodingInvalid => StatusCode::BAD_REQUEST,
+            Self::CodingUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BufferFull { .. }
             | Self::Finished
             | Self::HeadSent
             | Self::WrongContentLength
             | Self::ContentTaken
             | Self::ContentUnread
-            | Self::InformationalStatus => StatusCode::INTERNAL_SERVER_ERROR,
+            | Self::InformationalStatus
+            | Self::TrailerForbidden => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -84,6 +93,9 @@ impl fmt::Display for Error {
             Self::ContentTaken => f.write_str("the content is being read elsewhere"),
             Self::ContentUnread => f.write_str("the content was not read"),
             Self::InformationalStatus => f.write_str("a status of 1xx is not an answer"),
+            Self::TrailerForbidden => f.write_str("a field that must not be a trailer"),
+            Self::CodingUnsupported => f.write_str("the content's coding is not supported"),
+            Self::CodingInvalid => f.write_str("the content is not what its coding says"),
         }
     }
 }

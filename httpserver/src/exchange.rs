@@ -5,19 +5,19 @@
 //! through `content.rs`, what is answered is collected in `response.rs` and becomes bytes in
 //! `answer.rs`.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use squall_http1::RequestHead;
+use squall_http1::{RequestHead, Version};
 use squall_iostream::IoStream;
 
 use crate::answer::{Phase, deliver};
 use crate::content::Incoming;
 use crate::drain::DrainGuard;
+use crate::forwarded::Origin;
 use crate::response::{Chunk, Response};
 use crate::state::{Inner, Link};
 use crate::{Config, Error};
@@ -62,7 +62,8 @@ impl Exchange {
         self.inner.head.method()
     }
 
-    /// The peer's address; `None` for streams that have none of the Internet.
+    /// The peer's address; `None` for streams that have none of the Internet. Behind a proxy it is
+    /// the proxy's, unless that speaks the PROXY protocol: see [`Self::client_ip`].
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         *self
             .inner
@@ -168,13 +169,14 @@ impl Exchange {
     /// Adds content. It is kept until [`Self::flush`] or [`Self::finish`].
     ///
     /// # Errors
-    /// [`Error::Closed`] when the peer is gone, so that `?` ends the work for it;
-    /// [`Error::Finished`].
+    /// [`Error::Closed`] when the peer is gone, so that `?` ends the work for it (with
+    /// [`Disconnect::Detach`](crate::Disconnect) it does not); [`Error::Finished`].
     pub fn write<'a>(&self, chunk: impl Into<Chunk<'a>>) -> Result<(), Error> {
         // First, for it may be the user's code.
         let chunk = chunk.into();
-        self.check_writable()?;
-        self.inner.response.borrow_mut().content.push(chunk);
+        if self.has_reader()? {
+            self.inner.response.borrow_mut().content.push(chunk);
+        }
         Ok(())
     }
 
@@ -185,12 +187,12 @@ impl Exchange {
     /// [`Error::Closed`]; [`Error::Finished`]; [`Error::TimedOut`] when the peer has taken nothing
     /// for the write timeout and was cut off; [`Error::WrongContentLength`].
     pub async fn flush(&self) -> Result<(), Error> {
-        self.check_writable()?;
-        self.begin_streaming()?;
+        if !self.has_reader()? {
+            return Ok(());
+        }
+        self.begin_streaming(None)?;
         self.send_content()?;
-        let (stream, timeout) =
-            self.with_link(|link| (link.stream.clone(), link.server.config.timeout_write));
-        Ok(deliver(&stream, UNSENT_BYTES_MAX, timeout).await?)
+        self.delivered().await
     }
 
     /// Completes the answer. Before the head has left, the length is known and said; else the last
@@ -203,13 +205,14 @@ impl Exchange {
     /// the connection, so that the peer can see that it is not whole.
     pub fn finish(&self) {
         let sent = match self.inner.phase.get() {
+            Phase::Open if self.has_trailers() => self.send_whole_with_trailers(),
             Phase::Open => self.send_whole(),
             Phase::Streaming { .. } => self.send_last(),
-            Phase::Finished { .. } | Phase::Broken => return,
+            Phase::Finished { .. } | Phase::Broken { .. } => return,
         };
         match sent {
             Ok(()) => {}
-            Err(Error::Closed(_)) => self.inner.phase.set(Phase::Broken),
+            Err(Error::Closed(_)) => self.break_off(),
             Err(error) => {
                 tracing::error!(target: "squall::httpserver", %error, "an answer could not be finished");
                 self.fail();
@@ -219,10 +222,11 @@ impl Exchange {
     }
 
     /// Gives the answer up after its head has left: the connection ends with what was flushed, and
-    /// the peer sees that the answer is not whole. Before that, answer with an error instead.
+    /// the peer sees that the answer is not whole, by what is missing or (HTTP/1.0, where nothing
+    /// tells the length) by a reset. Before that, answer with an error instead.
     pub fn abort(&self) {
         if !self.is_finished() {
-            self.inner.phase.set(Phase::Broken);
+            self.break_off();
             self.wake_connection();
         }
     }
@@ -237,19 +241,27 @@ impl Exchange {
         self.inner.phase.get() != Phase::Open
     }
 
-    /// Answers 101 with the fields set so far, and hands the stream to `upgrade`, with whatever the
-    /// peer has already sent behind its request. The exchange is then finished.
+    /// Answers 101 with the fields set so far, or 200 to a CONNECT, and hands the stream to
+    /// `upgrade`, with whatever the peer has already sent behind its request. The exchange is then
+    /// finished. Any protocol may follow: the fields that name it (`Upgrade`, and `Connection`
+    /// with that option) are the service's to set.
     ///
     /// # Errors
     /// [`Error::HeadSent`], [`Error::Finished`], [`Error::Closed`]; [`Error::ContentUnread`] when
-    /// the request has content that was not read: it would be taken for the other protocol.
+    /// the request has content that was not read: it would be taken for the other protocol;
+    /// [`Error::InformationalStatus`] to a client of HTTP/1.0, which knows no 101 (RFC 9110,
+    /// section 7.8).
     pub fn detach(&self, upgrade: impl FnOnce(IoStream) + 'static) -> Result<(), Error> {
         self.check_head_open()?;
-        self.check_writable()?;
+        self.with_link(|link| link.stream.check_open())?;
         if !self.inner.incoming.is_over() {
             return Err(Error::ContentUnread);
         }
-        let status = StatusCode::SWITCHING_PROTOCOLS;
+        let status = match (self.method(), self.head().version()) {
+            (&Method::CONNECT, _) => StatusCode::OK,
+            (_, Version::Http11) => StatusCode::SWITCHING_PROTOCOLS,
+            (_, Version::Http10) => return Err(Error::InformationalStatus),
+        };
         self.inner.response.borrow_mut().status = status;
         self.send_head(self.frame(status, None))?;
         self.inner.upgrade.set(Some(Box::new(upgrade)));
@@ -292,6 +304,10 @@ impl Exchange {
 
     // ---- for the other files
 
+    pub(crate) fn origin_cell(&self) -> &OnceCell<Origin> {
+        &self.inner.origin
+    }
+
     pub(crate) fn incoming(&self) -> &Incoming {
         &self.inner.incoming
     }
@@ -312,8 +328,8 @@ impl Exchange {
         self.inner.wake();
     }
 
-    pub(crate) fn timeout_content(&self) -> Duration {
-        self.with_link(|link| link.server.config.timeout_content)
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
     }
 
     /// What is answered to, which is known as long as there is a handle.
@@ -321,19 +337,23 @@ impl Exchange {
         f(self.inner.link())
     }
 
-    fn check_writable(&self) -> Result<(), Error> {
-        self.with_link(|link| link.stream.check_open())?;
-        if self.is_finished() {
-            return Err(Error::Finished);
+    /// Sends what is on the stream, and waits while the peer is slow to take it.
+    pub(crate) async fn delivered(&self) -> Result<(), Error> {
+        let (stream, timeout) =
+            self.with_link(|link| (link.stream.clone(), link.server.config.timeout_write));
+        let delivered = deliver(&stream, UNSENT_BYTES_MAX, timeout).await;
+        self.with_link(|link| link.server.witness.note_delivery(&delivered));
+        match delivered {
+            Ok(()) => Ok(()),
+            Err(error) => self.ignore_loss(error.into()).map(drop),
         }
-        Ok(())
     }
 
-    fn check_head_open(&self) -> Result<(), Error> {
+    pub(crate) fn check_head_open(&self) -> Result<(), Error> {
         match self.inner.phase.get() {
             Phase::Open => Ok(()),
             Phase::Streaming { .. } => Err(Error::HeadSent),
-            Phase::Finished { .. } | Phase::Broken => Err(Error::Finished),
+            Phase::Finished { .. } | Phase::Broken { .. } => Err(Error::Finished),
         }
     }
 }

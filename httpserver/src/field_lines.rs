@@ -14,14 +14,14 @@ const BYTES_KEPT: usize = 4 * 1024;
 const FIELDS_KEPT: usize = 64;
 
 /// Field lines, in the order of setting. A handful: searching them beats hashing.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FieldLines {
     text: Vec<u8>,
     lines: Vec<Line>,
 }
 
 /// Where in the text a line is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Line {
     start: usize,
     name_len: usize,
@@ -52,7 +52,7 @@ impl FieldLines {
                 let replaced = self.lines[first];
                 self.splice(replaced.start..replaced.end, &line.text);
                 self.lines[first].end = replaced.start + line.text.len();
-                self.remove_from(first + 1, name);
+                self.remove_from(first + 1, name.as_str().as_bytes());
             }
         }
     }
@@ -69,7 +69,23 @@ impl FieldLines {
     }
 
     pub(crate) fn remove(&mut self, name: &HeaderName) {
-        self.remove_from(0, name);
+        self.remove_from(0, name.as_str().as_bytes());
+    }
+
+    /// All of `others`, each in place of all of its name.
+    pub(crate) fn set_all(&mut self, others: &Self) {
+        if !self.lines.is_empty() {
+            for (name, ..) in others.iter() {
+                self.remove_from(0, name);
+            }
+        }
+        let base = self.text.len();
+        self.text.extend_from_slice(&others.text);
+        self.lines.extend(others.lines.iter().map(|line| Line {
+            start: base + line.start,
+            name_len: line.name_len,
+            end: base + line.end,
+        }));
     }
 
     /// The first value of a name.
@@ -93,16 +109,16 @@ impl FieldLines {
     }
 
     fn position(&self, name: &HeaderName) -> Option<usize> {
-        let is_named = |line: &Line| self.is_named(*line, name);
+        let is_named = |line: &Line| self.is_named(*line, name.as_str().as_bytes());
         self.lines.iter().position(is_named)
     }
 
     /// Names are lower-case, all of them.
-    fn is_named(&self, line: Line, name: &HeaderName) -> bool {
-        self.text[line.start..line.start + line.name_len] == *name.as_str().as_bytes()
+    fn is_named(&self, line: Line, name: &[u8]) -> bool {
+        self.text[line.start..line.start + line.name_len] == *name
     }
 
-    fn remove_from(&mut self, first: usize, name: &HeaderName) {
+    fn remove_from(&mut self, first: usize, name: &[u8]) {
         let mut at = first;
         while at < self.lines.len() {
             let line = self.lines[at];
@@ -164,6 +180,16 @@ mod tests {
         fields.remove(&ACCEPT);
         check(&fields, "allow: \r\n");
         assert_eq!(fields.get(&ACCEPT), None);
+        fields.add(&AGE, &value("1"));
+        fields.add(&ACCEPT, &value("a"));
+        let mut others = FieldLines::default();
+        others.set_all(&fields);
+        check(&others, "allow: \r\nage: 1\r\naccept: a\r\n");
+        others.set(&AGE, &value("22"));
+        others.remove(&ALLOW);
+        fields.set_all(&others);
+        check(&fields, "allow: \r\nage: 22\r\naccept: a\r\n");
+        assert_eq!(fields.get(&ACCEPT), Some(value("a")));
         fields.clear();
         check(&fields, "");
     }

@@ -9,6 +9,7 @@
 //! ```
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use squall_http1::{Expectation, HeadDecoder, PeerFault, Version};
 use squall_iostream::{IoStream, Step, StreamHandle};
@@ -16,7 +17,8 @@ use squall_iostream::{IoStream, Step, StreamHandle};
 use crate::Error;
 use crate::answer::deliver;
 use crate::connection::End;
-use crate::drain::Guest;
+use crate::drain::{Class, Guest};
+use crate::server::Shared;
 use crate::state::Inner;
 
 /// The heads of one connection.
@@ -27,22 +29,53 @@ pub(crate) struct Heads {
     partial: Option<Rc<Inner>>,
     /// The exchange of the last request, for a next one that is here already.
     spare: Option<Rc<Inner>>,
-    /// Whether the connection has had a request.
-    is_used: bool,
-    /// Requests found without having waited.
+    /// Requests that the connection has had.
+    count: u32,
+    /// Of these, found without having waited.
     in_one_go: u32,
+    /// When the connection began, if its age has a limit.
+    began: Option<Box<Instant>>,
 }
 
 impl Heads {
     pub(crate) fn new(guest: Guest) -> Self {
+        let server = guest.server();
+        let has_age = server.config.request.connection_age_max.is_some();
         Self {
+            began: has_age.then(|| Box::new(server.ioloop.now())),
             guest,
             decoder: HeadDecoder::new(),
             partial: None,
             spare: None,
-            is_used: false,
+            count: 0,
             in_one_go: 0,
         }
+    }
+
+    /// Whether the request that was found is the last of its connection: it has had its number of
+    /// them, or its time.
+    pub(crate) fn is_last(&self) -> bool {
+        let server = self.guest.server();
+        let config = &server.config.request;
+        let is_old = |began: &Instant| {
+            let age_max = config.connection_age_max;
+            age_max.is_some_and(|age_max| server.ioloop.now() - *began >= age_max)
+        };
+        self.count >= config.connection_requests_max || self.began.as_deref().is_some_and(is_old)
+    }
+
+    /// All is answered, and the peer has to take it.
+    pub(crate) fn begin_to_deliver(&mut self) {
+        self.guest.set_class(Class::Download);
+    }
+
+    /// The connection's number among the guests.
+    pub(crate) fn connection(&self) -> u32 {
+        self.guest.key()
+    }
+
+    pub(crate) fn server(&self) -> &Rc<Shared> {
+        self.guest.server()
     }
 
     pub(crate) fn in_one_go(&self) -> u32 {
@@ -68,6 +101,9 @@ impl Heads {
         let buffered = stream.decode_buffered(&mut |input| self.step(input));
         if let Some(found) = buffered.map_err(End::Refused)? {
             self.in_one_go += 1;
+            if self.guest.class() != Class::Request {
+                self.guest.set_class(Class::Request);
+            }
             return Ok(found);
         }
         self.in_one_go = 0;
@@ -78,8 +114,10 @@ impl Heads {
         // connection that has something to send is not idle.
         stream.flush();
         if stream.unsent_len() > 0 {
+            self.begin_to_deliver();
             let timeout = self.guest.server().config.timeout_write;
             let delivered = Box::pin(deliver(stream, 0, timeout)).await;
+            self.guest.server().witness.note_delivery(&delivered);
             delivered.map_err(|_| End::Quiet)?;
         }
         let handle = stream.handle();
@@ -87,39 +125,38 @@ impl Heads {
         let found = stream
             .decode(|input| {
                 let step = self.step(input);
-                if self.guest.is_idle() {
+                if self.guest.class() != Class::Request {
                     self.stop_idling(&handle);
                 }
                 step
             })
             .await;
         stream.set_deadline(None);
-        self.is_used = true;
         found.map_err(|error| self.end_after(error, stream))
     }
 
     fn begin_to_wait(&mut self, stream: &StreamHandle) -> Result<(), End> {
         let server = self.guest.server();
-        if self.partial.is_some() {
-            stream.set_deadline(Some(server.config.timeout_header));
-            return Ok(());
-        }
+        let (class, mut timeout) = match (&self.partial, self.count > 0) {
+            (Some(_), _) => (Class::Head, server.config.timeout_header),
+            (None, true) => (Class::Idle, server.config.timeout_idle),
+            (None, false) => (Class::Fresh, server.config.timeout_header),
+        };
         if server.guests.is_draining() {
-            return Err(End::Said);
+            let patience = server.guests.patience(class, timeout, server.ioloop.now());
+            timeout = patience.ok_or(End::Said)?;
         }
-        stream.set_deadline(Some(if self.is_used {
-            server.config.timeout_idle
-        } else {
-            server.config.timeout_header
-        }));
-        self.guest.set_idle(true);
+        stream.set_deadline(Some(timeout));
+        self.guest.set_class(class);
         Ok(())
     }
 
     /// The first bytes of a head are here: mostly all of them; if not, its time counts from now.
     fn stop_idling(&mut self, stream: &StreamHandle) {
-        self.guest.set_idle(false);
-        if self.partial.is_some() {
+        if self.partial.is_none() {
+            self.guest.set_class(Class::Request);
+        } else if self.guest.class() != Class::Head {
+            self.guest.set_class(Class::Head);
             stream.set_deadline(Some(self.guest.server().config.timeout_header));
         }
     }
@@ -127,7 +164,10 @@ impl Heads {
     fn end_after(&self, error: Error, stream: &mut IoStream) -> End {
         match error {
             Error::Closed(_) => End::Quiet,
-            Error::TimedOut if self.partial.is_none() || is_empty_line(stream) => End::Quiet,
+            Error::TimedOut if self.partial.is_none() || is_empty_line(stream) => {
+                self.guest.server().witness.reject(&error, "timeout_idle");
+                End::Quiet
+            }
             error => End::Refused(error),
         }
     }
@@ -148,7 +188,10 @@ impl Heads {
             {
                 Err(squall_http1::Error::from(PeerFault::ExpectationUnknown).into())
             }
-            Some(used) => Ok(Step::Done(used, exchange)),
+            Some(used) => {
+                self.count = self.count.saturating_add(1);
+                Ok(Step::Done(used, exchange))
+            }
             None => {
                 self.partial = Some(exchange);
                 Ok(Step::More(0))

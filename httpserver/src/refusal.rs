@@ -9,31 +9,37 @@ use crate::answer::Phase;
 use crate::server::Shared;
 use crate::{Error, Exchange};
 
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");
+pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");
 
 /// Tells the peer what it did wrong. The connection then ends, since nobody knows where its next
 /// request would begin (RFC 9112, section 9.3).
 pub(crate) fn refuse(stream: &StreamHandle, server: &Shared, error: &Error) {
     let status = error.status();
-    tracing::info!(target: "squall::httpserver", status = status.as_u16(), %error, "request refused");
     let text = page(status);
     // Fails only if the peer is gone.
-    let _ = stream.write_with(|out| {
+    let written = stream.write_with(|out| {
+        let start = out.len();
         server.preamble.append_to(out, status, stream.ioloop());
         squall_http1::encode_field(out, &CONTENT_TYPE, &TEXT);
         squall_http1::encode_content_length(out, text.len() as u64);
         out.extend_from_slice(b"connection: close\r\n");
         squall_http1::encode_head_end(out);
         out.extend_from_slice(text.as_bytes());
+        out.len() - start
     });
+    server.witness.refuse(stream, error, written.unwrap_or(0));
 }
 
 impl Exchange {
-    /// For a service that panicked, let its exchange fall, or declared a wrong length: 500 if
-    /// nothing has left, else a broken answer.
+    /// For a service that panicked, let its exchange fall, or declared a wrong length.
     pub(crate) fn fail(&self) {
+        self.fail_with(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    /// Ends an answer in the server's words: with this status if nothing has left, else it breaks
+    /// off.
+    pub(crate) fn fail_with(&self, status: StatusCode) {
         if self.phase() == Phase::Open {
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
             let answered = self
                 .reset_response()
                 .and_then(|()| self.set_status(status))
@@ -42,15 +48,15 @@ impl Exchange {
                 .and_then(|()| self.send_whole());
             // Fails only if the peer is gone.
             if answered.is_err() {
-                self.set_phase(Phase::Broken);
+                self.break_off();
             }
         } else if !self.is_finished() {
-            self.set_phase(Phase::Broken);
+            self.break_off();
         }
     }
 }
 
-fn page(status: StatusCode) -> String {
+pub(crate) fn page(status: StatusCode) -> String {
     format!(
         "{}: {}\n",
         status.as_u16(),

@@ -6,6 +6,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::Error;
+use crate::field_block::FieldBlock;
 use crate::field_lines::FieldLines;
 
 /// The response as the service has made it so far.
@@ -21,11 +22,22 @@ pub(crate) struct Response {
 }
 
 /// What the server has to know of the fields that were set.
-#[derive(Clone, Copy, Default)]
-struct Known {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
     has_type: bool,
     /// A field that the server says itself: of the message's frame, or its own.
     has_framing: bool,
+}
+
+impl Known {
+    #[inline]
+    pub(crate) fn note(&mut self, name: &HeaderName) {
+        match Kind::of(name.as_str().as_bytes()) {
+            Kind::ContentType => self.has_type = true,
+            Kind::Connection | Kind::Framing => self.has_framing = true,
+            Kind::Plain => {}
+        }
+    }
 }
 
 /// The kinds of a field that the server tells apart.
@@ -52,6 +64,14 @@ impl Kind {
             _ => Self::Plain,
         }
     }
+}
+
+/// Whether a field is about the message itself, or the connection: the server's to say.
+pub(crate) fn is_framing(name: &HeaderName) -> bool {
+    matches!(
+        Kind::of(name.as_str().as_bytes()),
+        Kind::Connection | Kind::Framing
+    )
 }
 
 impl Default for Response {
@@ -84,17 +104,20 @@ impl Response {
         self.fields.set(name, value);
     }
 
+    pub(crate) fn set_block(&mut self, block: &FieldBlock) {
+        let known = block.known();
+        self.known.has_type |= known.has_type;
+        self.known.has_framing |= known.has_framing;
+        self.fields.set_all(block.lines());
+    }
+
     pub(crate) fn add(&mut self, name: &HeaderName, value: &HeaderValue) {
         self.note(name);
         self.fields.add(name, value);
     }
 
     fn note(&mut self, name: &HeaderName) {
-        match Kind::of(name.as_str().as_bytes()) {
-            Kind::ContentType => self.known.has_type = true,
-            Kind::Connection | Kind::Framing => self.known.has_framing = true,
-            Kind::Plain => {}
-        }
+        self.known.note(name);
     }
 
     pub(crate) fn remove(&mut self, name: &HeaderName) {

@@ -9,33 +9,41 @@ use std::task::{Context, Poll};
 use squall_iostream::StreamHandle;
 
 use crate::Exchange;
+use crate::load::{Load, Place};
+use crate::seeing::Plain;
 use crate::server::Shared;
 use crate::service::ServiceFuture;
 use crate::state::Inner;
+use crate::watch::{Verdict, Watch};
 
-/// Runs the service until the answer is finished, or given up.
-pub(crate) async fn answer(exchange: &mut Rc<Inner>, writer: &StreamHandle, server: &Rc<Shared>) {
-    let Some(inner) = Rc::get_mut(exchange) else {
-        unreachable!("nobody has a handle of an exchange that has not begun")
-    };
-    inner.begin(writer, server);
-    let exchange = &*exchange;
+/// Runs the service until the answer is finished, or given up. It keeps what it is given once only,
+/// as an `async fn` does not: a connection has room for this while it idles.
+pub(crate) fn answer<'a>(
+    exchange: &'a Rc<Inner>,
+    writer: &'a StreamHandle,
+    server: &'a Rc<Shared>,
+) -> impl Future<Output = ()> + 'a {
     let mut service = Serving::Due;
-    let mut gone = None;
-    poll_fn(|cx| {
+    let mut watch = None;
+    poll_fn(move |cx| {
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
-        if polled.is_pending() && exchange.has_closers() {
-            poll_closers(exchange, writer, &mut gone, cx);
+        if polled.is_ready() || !Watch::is_wanted(exchange, server) {
+            return polled;
         }
-        polled
+        let watch = watch.get_or_insert_with(|| Watch::new(writer));
+        if let Verdict::Over = watch.poll(exchange, cx) {
+            guard(exchange, || service = Serving::Over);
+            return poll_answer(exchange, writer, server, &mut service, cx);
+        }
+        Poll::Pending
     })
-    .await;
 }
 
 /// How far the service is with an exchange.
 enum Serving {
     Due,
-    Running(ServiceFuture),
+    /// In its place, where places are counted.
+    Running(ServiceFuture, Option<Place>),
     Over,
 }
 
@@ -45,9 +53,16 @@ impl Serving {
         if let Self::Due = self {
             // A service that panics when it is called is over.
             *self = Self::Over;
-            *self = Self::Running(server.service.serve(Exchange::of(exchange)));
+            let place = server.load.as_ref().map(Load::enter);
+            if let (Some(None), Some(load)) = (&place, &server.load) {
+                return load.shed(&Exchange::of(exchange));
+            }
+            let future = server.service.serve(Exchange::of(exchange));
+            *self = Self::Running(future, place.flatten());
         }
-        let Self::Running(future) = self else { return };
+        let Self::Running(future, _) = self else {
+            return;
+        };
         if future.as_mut().poll(cx).is_ready() {
             *self = Self::Over;
         }
@@ -64,7 +79,7 @@ fn poll_answer(
     exchange.stop_waiting();
     // One guard around all that is the user's: the call, the future, and its destructor.
     let polled = match service {
-        Serving::Due | Serving::Running(_) => {
+        Serving::Due | Serving::Running(..) => {
             guard(exchange, || service.poll(exchange, server, cx))
         }
         Serving::Over => Some(()),
@@ -84,35 +99,17 @@ fn poll_answer(
         if exchange.has_closers() {
             guard(exchange, || drop(exchange.take_closers()));
         }
-        if let Serving::Running(rest) = std::mem::replace(service, Serving::Over) {
+        if let Serving::Running(rest, place) = std::mem::replace(service, Serving::Over) {
+            drop(place);
             go_on(rest, exchange, writer, server);
         }
         return Poll::Ready(());
     }
     // The answer takes its time: those before it must not wait for it.
     writer.flush();
+    exchange.seen.wait(writer.ioloop());
     exchange.wait(cx.waker());
     Poll::Pending
-}
-
-/// Calls those who want to know when the peer is gone. `gone` is when that is: made here, since few
-/// ask.
-fn poll_closers(
-    exchange: &Rc<Inner>,
-    writer: &StreamHandle,
-    gone: &mut Option<ServiceFuture>,
-    cx: &mut Context<'_>,
-) {
-    let future = gone.get_or_insert_with(|| {
-        let stream = writer.clone();
-        Box::pin(async move { stream.closed().await })
-    });
-    if future.as_mut().poll(cx).is_ready() {
-        *gone = None;
-        for closer in exchange.take_closers() {
-            guard(exchange, closer);
-        }
-    }
 }
 
 /// A service that has finished its answer and has more to do goes on beside the connection. The
@@ -137,8 +134,8 @@ fn go_on(
 
 /// Runs code of the service. A panic costs this request: a 500 if nothing has left, else the
 /// connection.
-fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
-    match catch_unwind(AssertUnwindSafe(f)) {
+pub(crate) fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(|| exchange.seen.within(f))) {
         Ok(value) => Some(value),
         Err(payload) => {
             let message = payload
@@ -147,12 +144,14 @@ fn guard<R>(exchange: &Rc<Inner>, f: impl FnOnce() -> R) -> Option<R> {
                 .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
                 .unwrap_or("a panic without text");
             // Quoted: it may be made of what the peer has sent.
-            tracing::error!(
-                target: "squall::httpserver",
-                method = %exchange.head.method(),
-                target = exchange.head.target(),
-                "a service has panicked: {message:?}"
-            );
+            exchange.seen.within(|| {
+                tracing::error!(
+                    target: "squall::httpserver",
+                    method = %exchange.head.method(),
+                    target = %Plain(exchange.head.target()),
+                    "a service has panicked: {message:?}"
+                );
+            });
             Exchange::of(exchange).fail();
             None
         }

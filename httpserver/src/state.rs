@@ -14,7 +14,10 @@ use squall_iostream::{IoStream, StreamHandle};
 
 use crate::answer::Phase;
 use crate::content::Incoming;
+use crate::extra::Extra;
+use crate::forwarded::Origin;
 use crate::response::Response;
+use crate::seeing::Seen;
 use crate::server::Shared;
 
 /// The state behind the handle. Pooled: while nobody holds it, it keeps its memory.
@@ -31,8 +34,13 @@ pub(crate) struct Inner {
     pub(crate) waiting: Cell<Option<Waker>>,
     pub(crate) closers: RefCell<Vec<Closer>>,
     pub(crate) upgrade: Cell<Option<Upgrade>>,
+    /// What most requests do not have.
+    pub(crate) extra: RefCell<Option<Box<Extra>>>,
     pub(crate) slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) address: OnceCell<Option<SocketAddr>>,
+    /// Who has asked, if proxies tell and somebody wants to know.
+    pub(crate) origin: OnceCell<Origin>,
+    pub(crate) seen: Seen,
 }
 
 type Upgrade = Box<dyn FnOnce(IoStream)>;
@@ -43,6 +51,8 @@ pub(crate) type Closer = Box<dyn FnOnce()>;
 pub(crate) struct Link {
     pub(crate) stream: StreamHandle,
     pub(crate) server: Rc<Shared>,
+    /// Whether the connection has had its requests, or its time, and ends with this answer.
+    pub(crate) is_last: bool,
 }
 
 impl Inner {
@@ -54,7 +64,12 @@ impl Inner {
         self.waiting.set(None);
         self.closers.take();
         self.upgrade.set(None);
+        self.extra.get_mut().take();
         self.address.take();
+        if self.origin.get().is_some() {
+            self.origin.take();
+        }
+        self.seen.reset();
     }
 
     /// Forgets the head, which the next decoding would do as well, and the connection, before a
@@ -68,12 +83,22 @@ impl Inner {
         self.link = None;
     }
 
-    /// Says where the answer goes, unless that is known from the request before on this connection.
-    pub(crate) fn begin(&mut self, stream: &StreamHandle, server: &Rc<Shared>) {
-        self.link.get_or_insert_with(|| Link {
+    /// Says where the answer goes, which may be known from the request before on this connection.
+    pub(crate) fn begin(
+        exchange: &mut Rc<Self>,
+        stream: &StreamHandle,
+        server: &Rc<Shared>,
+        is_last: bool,
+    ) {
+        let Some(inner) = Rc::get_mut(exchange) else {
+            unreachable!("nobody has a handle of an exchange that has not begun")
+        };
+        let link = inner.link.get_or_insert_with(|| Link {
             stream: stream.clone(),
             server: server.clone(),
+            is_last,
         });
+        link.is_last = is_last;
     }
 
     /// Where the answer goes, which is known as long as there is a handle.
@@ -87,6 +112,16 @@ impl Inner {
     /// Whether the request has content to be read.
     pub(crate) fn has_content(&self) -> bool {
         self.head.framing().has_content()
+    }
+
+    /// Looks at what most requests do not have, if this one has it.
+    pub(crate) fn extra<R>(&self, f: impl FnOnce(&Extra) -> R) -> Option<R> {
+        self.extra.borrow().as_deref().map(f)
+    }
+
+    /// As [`Self::extra`], and from now on this one has it.
+    pub(crate) fn with_extra<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
+        f(self.extra.borrow_mut().get_or_insert_default())
     }
 
     pub(crate) fn add_closer(&self, closer: Closer) {

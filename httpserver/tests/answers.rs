@@ -4,9 +4,9 @@
 
 mod support;
 
-use http::header::{CONTENT_LENGTH, ETAG};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG};
 use http::{HeaderValue, StatusCode};
-use squall_httpserver::{Error, Exchange};
+use squall_httpserver::{Error, Exchange, FieldBlock};
 use support::{AT_ONCE, Crlf, IDLE, World, logs};
 
 /// What the service does.
@@ -311,4 +311,36 @@ fn small_and_large_writes_keep_their_order() {
     let (_, content) = heard.text.split_once("\n\n").unwrap();
     let piece = |letter: &str| format!("<{}>", letter.repeat(5000));
     assert_eq!(content, ["a", "b", "c", "d"].map(piece).concat());
+}
+
+#[test]
+fn a_block_of_fields_takes_the_place_of_those_of_its_names() {
+    let mut block = FieldBlock::new();
+    block.set(CONTENT_TYPE, HeaderValue::from_static("a/b"));
+    block.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    block.set(DATE, HeaderValue::from_static("never"));
+    let world = World::new(move |http: Exchange| {
+        static DEFAULT: HeaderValue = HeaderValue::from_static("text/html");
+        http.set_default_content_type(&DEFAULT).unwrap();
+        if http.head().path() == "/after" {
+            http.set_header(CACHE_CONTROL, HeaderValue::from_static("old"))
+                .unwrap();
+            http.set_header(AGE, HeaderValue::from_static("1")).unwrap();
+        }
+        http.set_headers(&block).unwrap();
+        assert_eq!(http.response_header(&CACHE_CONTROL).unwrap(), "no-store");
+        http.set_header(CONTENT_TYPE, HeaderValue::from_static("c/d"))
+            .unwrap();
+        http.finish();
+        assert!(matches!(http.set_headers(&block), Err(Error::Finished)));
+        std::future::ready(())
+    });
+    for (path, age) in [("/", ""), ("/after", "age: 1\n")] {
+        let request = format!("GET {path} HTTP/1.1\nhost: a\nconnection: close\n\n");
+        let expected = format!(
+            "HTTP/1.1 200 OK\n{age}content-type: c/d\ncache-control: no-store\n\
+             content-length: 0\nconnection: close\n\n"
+        );
+        assert_eq!(world.talk(request.crlf()).text, expected);
+    }
 }

@@ -194,7 +194,13 @@ fn content_that_nobody_reads_is_thrown_away_if_it_is_little() {
         );
     };
     ignored("content-length: 5\n\nhello", true);
-    ignored("transfer-encoding: chunked\n\n5\nhello\n0\n\n", false);
+    let chunks = "transfer-encoding: chunked\n\n5\nhello\n";
+    ignored(&format!("{chunks}0\n\n"), true);
+    ignored(&format!("{chunks}0\nx: y\n\n"), true);
+    // How much is to come, nobody knows; what is wrong is no request.
+    ignored(chunks, false);
+    ignored(&format!("{chunks}0\nhost: b\n\n"), false);
+    ignored(&format!("{chunks}x\n"), false);
     ignored(
         &format!("content-length: 65537\n\n{}", "x".repeat(65537)),
         false,

@@ -39,16 +39,17 @@ fn counts(report: DrainReport) -> [usize; 3] {
 #[test]
 fn idle_connections_are_closed_at_once() {
     let world = World::new(take_seconds);
-    let fresh = world.connect();
-    let mut used = ask(&world, "/0");
-    world.run(used.read_until(b"\r\n\r\n/0", 1000)).unwrap();
+    let mut used = [ask(&world, "/0"), ask(&world, "/0")];
+    for peer in &mut used {
+        world.run(peer.read_until(b"\r\n\r\n/0", 1000)).unwrap();
+    }
     world.settle();
     let since = world.ioloop.now();
     let report = world.run(world.server.stop(10 * SECOND));
     assert_eq!(counts(report), [2, 0, 0]);
     assert_eq!(world.ioloop.now(), since);
     world.run(async {
-        for mut peer in [fresh, used] {
+        for mut peer in used {
             assert!(peer.read_until_close(10).await.unwrap().is_empty());
         }
     });

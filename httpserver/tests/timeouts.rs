@@ -28,7 +28,17 @@ fn config() -> Config {
 /// seconds after the first, with this status.
 #[track_caller]
 fn check(pieces: impl Iterator<Item = String> + 'static, seconds: u64, expected: &[&str]) {
-    let world = World::with_config(config(), echo);
+    check_with(config(), pieces, seconds, expected);
+}
+
+#[track_caller]
+fn check_with(
+    config: Config,
+    pieces: impl Iterator<Item = String> + 'static,
+    seconds: u64,
+    expected: &[&str],
+) {
+    let world = World::with_config(config, echo);
     let mut peer = world.connect();
     let writer = peer.handle();
     world.ioloop.spawn_detached(async move {
@@ -193,7 +203,10 @@ fn read_slowly(way: &'static str, bytes_a_second: usize) -> (usize, Duration) {
                 }
             }
         }
-        count += peer.read_until_close(usize::MAX).await.unwrap().len();
+        // Who was cut is told by a reset, and has lost what it did not take.
+        let rest = peer.read_until_close(usize::MAX).await;
+        assert_eq!(rest.is_err(), bytes_a_second == 0);
+        count += rest.map_or(0, |rest| rest.len());
     });
     let after = world.ioloop.now() - since;
     world.assert_well();
@@ -283,4 +296,37 @@ fn a_read_can_be_given_up_and_taken_up_again() {
         world.listen(&mut peer).await
     });
     assert_eq!(statuses(&heard.text), ["200"]);
+}
+
+// ---- the total time of a content
+
+#[test]
+fn content_that_comes_steadily_has_a_total_time_if_it_is_set() {
+    let drip = || {
+        let piece = "x".repeat(1_000);
+        once(POST).chain(std::iter::repeat(piece))
+    };
+    let config = config().with_timeout_content_total(Some(45 * SECOND));
+    check_with(config, drip(), 45, &["408"]);
+}
+
+#[test]
+fn the_times_of_a_content_may_be_the_routes() {
+    let world = World::with_config(config(), |http: Exchange| {
+        let is_total = http.head().path() == "/total";
+        http.set_timeout_content_total(is_total.then_some(5 * SECOND));
+        http.set_timeout_content(if is_total { 9 * SECOND } else { 3 * SECOND });
+        echo(http)
+    });
+    let heard = world.talk(POST.replace("/ ", "/total ").crlf());
+    assert_eq!(
+        (statuses(&heard.text), heard.after),
+        (vec!["408"], 5 * SECOND)
+    );
+    let heard = world.talk(POST.crlf());
+    assert_eq!(
+        (statuses(&heard.text), heard.after),
+        (vec!["408"], 3 * SECOND)
+    );
+    world.assert_well();
 }

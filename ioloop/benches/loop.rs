@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use squall_ioloop::{Handle, Interest, IoLoop, Ready, Source, Timeout};
+use squall_ioloop::{Handle, Interest, IoLoop, Ready, Source, Token};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -94,15 +94,18 @@ impl Source for Deaf {
     fn on_ready(&self, _: &Handle, _: Ready) {}
 }
 
+fn deaf_source(ioloop: &IoLoop) -> Token {
+    let token = ioloop.register(Rc::new(Deaf), None, Interest::Read);
+    token.expect("a source without a descriptor")
+}
+
 fn deadlines(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("deadline");
     for live in [1, 10_000, 1_000_000_u64] {
         let ioloop = new_loop();
-        let token = ioloop.register(Rc::new(Deaf), None, Interest::Read);
-        let token = token.expect("a source without a descriptor");
-        let all: Rc<[Timeout]> = (0..live).map(|_| ioloop.add_deadline(token)).collect();
-        for (number, timeout) in all.iter().enumerate() {
-            ioloop.set_deadline(*timeout, Some(spread(number as u64)));
+        let all: Rc<[Token]> = (0..live).map(|_| deaf_source(&ioloop)).collect();
+        for (number, token) in all.iter().enumerate() {
+            ioloop.set_deadline(*token, Some(spread(number as u64)));
         }
         group.bench_function(format!("push forward, one of {live}"), |bencher| {
             bencher.iter_custom(|iterations| {
@@ -130,12 +133,10 @@ fn second_looks(criterion: &mut Criterion) {
             let turned = ioloop.run_once(Some(MINUTE / 2));
             turned.expect("the poller is well");
         };
-        let token = ioloop.register(Rc::new(Deaf), None, Interest::Read);
-        let token = token.expect("a source without a descriptor");
-        let all: Vec<Timeout> = (0..live).map(|_| ioloop.add_deadline(token)).collect();
+        let all: Vec<Token> = (0..live).map(|_| deaf_source(&ioloop)).collect();
         let push_forward = || {
-            for timeout in &all {
-                ioloop.set_deadline(*timeout, Some(MINUTE));
+            for token in &all {
+                ioloop.set_deadline(*token, Some(MINUTE));
             }
         };
         push_forward();

@@ -42,6 +42,14 @@ impl Clock {
         self.now.get()
     }
 
+    /// What the clock shows, whatever the time of this turn is.
+    pub(crate) fn read(&self) -> Nanos {
+        if self.is_virtual {
+            return self.now.get();
+        }
+        self.nanos_at(Instant::now())
+    }
+
     /// Reads the clock, for the turn that begins.
     pub(crate) fn hold(&self) {
         self.refresh();

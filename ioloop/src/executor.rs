@@ -51,7 +51,8 @@ impl ExecutorOptions {
     }
 
     /// How much work may wait for a thread; more is refused with
-    /// [`JobError::QueueFull`](crate::JobError::QueueFull). Default 65,536, which bounds memory
+    /// [`JobError::QueueFull`](crate::JobError::QueueFull). Zero refuses what no thread is free for
+    /// and none can be started for. Default 65,536, which bounds memory
     /// (some hundred bytes each, and what the work owns) and not time: for that there is
     /// [`with_timeout`](crate::with_timeout), which takes work off the queue.
     #[must_use]

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 
+use crate::bulk::Bulk;
 use crate::clock::{Clock, NEVER, Nanos};
 use crate::local::Locals;
 use crate::remote::Shared;
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) again: RefCell<Vec<(Token, Ready)>>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) callbacks: RefCell<VecDeque<Callback>>,
+    pub(crate) bulk: Bulk,
     pub(crate) tasks: RefCell<Tasks>,
     pub(crate) ready_tasks: RefCell<VecDeque<TaskKey>>,
     pub(crate) turn_end: RefCell<Vec<Token>>,
@@ -73,6 +75,7 @@ impl Handle {
             again: RefCell::default(),
             timers: RefCell::default(),
             callbacks: RefCell::default(),
+            bulk: Bulk::default(),
             tasks: RefCell::default(),
             ready_tasks: RefCell::default(),
             turn_end: RefCell::default(),
@@ -175,6 +178,19 @@ impl Handle {
         self.inner.clock.instant_at(self.inner.clock.now())
     }
 
+    /// What the clock shows now, for measuring what happens within a turn, in which [`Self::now`]
+    /// stands still. Costs some 20 ns. On a virtual clock both are the same.
+    ///
+    /// ```
+    /// let ioloop = squall_ioloop::IoLoop::new()?;
+    /// let turn = ioloop.now();
+    /// assert!(ioloop.read_clock() >= turn);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn read_clock(&self) -> Instant {
+        self.inner.clock.instant_at(self.inner.clock.read())
+    }
+
     /// Runs `callback` once, when `delay` has passed since [`Self::now`]. Zero means the next turn.
     /// Resolution: one millisecond, rounded up. An enormous delay never comes.
     pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> Timeout {
@@ -195,7 +211,14 @@ impl Handle {
         self.inner.timers.borrow_mut().add(deadline, action)
     }
 
-    /// Takes a deadline off the loop. `false` when it has fired or was removed before.
+    /// Moves a callback to `after` from now, unless it has been called or was removed. Moving it to
+    /// later is one store.
+    pub fn move_timeout(&self, timeout: Timeout, after: Duration) {
+        let deadline = self.inner.clock.deadline_after(after);
+        self.inner.timers.borrow_mut().set(timeout, deadline);
+    }
+
+    /// Takes a callback's deadline off the loop. `false` when it has fired or was removed before.
     pub fn remove_timeout(&self, timeout: Timeout) -> bool {
         let removed = self.inner.timers.borrow_mut().remove(timeout);
         removed.is_some()
@@ -242,6 +265,7 @@ impl Handle {
             // Fails only if the descriptor is not registered, which is what is wanted.
             let _ = self.registry().deregister(&mut SourceFd(&fd.as_raw_fd()));
         }
+        self.inner.timers.borrow_mut().forget_source(token);
         let source = self.inner.sources.borrow_mut().remove(token);
         drop(source);
     }
@@ -253,17 +277,23 @@ impl Handle {
         self.inner.again.borrow_mut().push((token, ready));
     }
 
-    /// A deadline for a source, asleep until [`Self::set_deadline`]: when it passes, the source is
-    /// told [`Ready::DEADLINE`]. Free it with [`Self::remove_timeout`].
-    pub fn add_deadline(&self, token: Token) -> Timeout {
-        self.add_timer(NEVER, Action::Notify(token))
+    /// Sets a source's deadline to `after` from now, or to never, which it is at first. When it
+    /// passes, the source is told [`Ready::DEADLINE`], once, and it is at never again. A source has
+    /// one, and loses it when it leaves the loop. Pushing it forward is one store, however many
+    /// deadlines there are.
+    pub fn set_deadline(&self, token: Token, after: Option<Duration>) {
+        if self.inner.sources.borrow().get(token).is_some() {
+            let deadline = after.map_or(NEVER, |after| self.inner.clock.deadline_after(after));
+            self.inner.timers.borrow_mut().set_source(token, deadline);
+        }
     }
 
-    /// Sets a source's deadline to `after` from now, or to never. Pushing it forward is one store,
-    /// however many deadlines there are.
-    pub fn set_deadline(&self, timeout: Timeout, after: Option<Duration>) {
-        let deadline = after.map_or(NEVER, |after| self.inner.clock.deadline_after(after));
-        self.inner.timers.borrow_mut().set(timeout, deadline);
+    /// When a source's deadline passes, if it is set.
+    pub fn deadline(&self, token: Token) -> Option<Instant> {
+        match self.inner.timers.borrow().source_deadline(token) {
+            NEVER => None,
+            deadline => Some(self.inner.clock.instant_at(deadline)),
+        }
     }
 
     /// Calls the source's [`Source::on_turn_end`] when this turn ends; asked twice, twice.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::remote::{Post, Shared};
-use crate::{Builder, Handle, Origin, Stopped, Token, current, sys};
+use crate::{Builder, Handle, Origin, Stopped, Token, current, sys, wakers};
 
 /// An event loop, owned. See the [crate's page](crate) for a drawing of a turn.
 ///
@@ -56,8 +56,9 @@ impl IoLoop {
         let bell = mio::Waker::new(poll.registry(), Token::WAKE)?;
         let clock = Clock::new(settings.has_virtual_clock);
         let executor = settings.executor.clone().unwrap_or_default();
-        let handle = Handle::new(registry, Arc::new(Shared::new(bell)), clock, executor);
         let events = mio::Events::with_capacity(settings.events_max);
+        let shared = wakers::enrol(|number| Shared::new(number, bell))?;
+        let handle = Handle::new(registry, shared, clock, executor);
         let poll_fd = poll.as_raw_fd();
         Ok(Self {
             handle,
@@ -212,6 +213,7 @@ impl Drop for IoLoop {
         let tasks = inner.tasks.borrow_mut().take_all();
         handle.drop_guarded(Origin::Task, tasks);
         handle.drop_guarded(Origin::Callback, inner.callbacks.take());
+        handle.drop_guarded(Origin::Callback, inner.bulk.take_all());
         let timers = inner.timers.borrow_mut().take_all();
         handle.drop_guarded(Origin::Callback, timers);
         handle.drop_guarded(Origin::Source, inner.user_handlers.take());
@@ -223,6 +225,7 @@ impl Drop for IoLoop {
         }
         // Last, for it may own a handle, and thus itself.
         handle.drop_guarded(Origin::Callback, inner.exception_handler.take());
+        wakers::strike_off(&inner.shared);
     }
 }
 

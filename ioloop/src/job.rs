@@ -59,18 +59,16 @@ impl<T> Outcome<T> {
         std::mem::replace(&mut *self.state(), state)
     }
 
-    /// Stores the result, or hands it back when nobody waits for it.
-    fn finish(&self, result: Result<T, JobError>) -> Result<(), Result<T, JobError>> {
+    /// Stores the result and says whom to wake, or hands it back when nobody waits for it.
+    fn finish(&self, result: Result<T, JobError>) -> Result<Option<Waker>, Result<T, JobError>> {
         let mut state = self.state();
         if matches!(*state, State::Gone) {
             return Err(result);
         }
-        let before = std::mem::replace(&mut *state, State::Ready(result));
-        drop(state);
-        if let State::Pending(Some(waker)) = before {
-            waker.wake();
+        match std::mem::replace(&mut *state, State::Ready(result)) {
+            State::Pending(waker) => Ok(waker),
+            State::Ready(_) | State::Gone => Ok(None),
         }
-        Ok(())
     }
 }
 
@@ -101,7 +99,7 @@ struct Task<F, T> {
     work: Option<F>,
     result: Option<Result<T, JobError>>,
     outcome: Arc<Outcome<T>>,
-    /// Last, for fields are dropped in order: the waiter is woken first.
+    /// Dropped with the task, when the waiter was woken.
     _time: Option<HoldTime>,
 }
 
@@ -112,12 +110,13 @@ impl<T: Send, F: FnOnce() -> T + Send> Work for Task<F, T> {
         }
     }
 
-    fn deliver(mut self: Box<Self>) {
-        let Some(result) = self.result.take() else {
-            return;
-        };
-        if let Err(unwanted) = self.outcome.finish(result) {
-            log_panic(unwanted);
+    fn deliver(&mut self) -> Option<Waker> {
+        match self.outcome.finish(self.result.take()?) {
+            Ok(waker) => waker,
+            Err(unwanted) => {
+                log_panic(unwanted);
+                None
+            }
         }
     }
 }

@@ -12,6 +12,8 @@
 //!  |  callbacks       those of this turn only   |<--- add_callback
 //!  |  tasks           those woken so far        |<--- spawn, wakers
 //!  |  turn end        corked output leaves here |<--- at_turn_end
+//!  |  bulk            one piece, unless the rest |<--- add_bulk_callback
+//!  |                  was much                   |
 //!  +--------------------------------------------+
 //! ```
 //!
@@ -51,6 +53,7 @@
 //! a second scheduler: no priorities, no futures on its threads.
 
 mod builder;
+mod bulk;
 mod clock;
 mod current;
 mod error;
@@ -71,6 +74,7 @@ mod threads;
 mod time;
 mod timers;
 mod turn;
+mod wakers;
 
 pub use builder::Builder;
 pub use error::{Closed, JoinError, Stopped, TimedOut};

@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::thread;
 
 use crate::exception::{catch, panic_text};
@@ -23,8 +24,9 @@ pub(crate) trait Work: Send {
     /// Does the work. Does not panic.
     fn run(&mut self);
 
-    /// Gives the result to who awaits it. May panic: wakers and results have code of others.
-    fn deliver(self: Box<Self>);
+    /// Gives the result to who awaits it, and returns whom to wake; drops it if nobody does. May
+    /// panic and may take its time: destructors are code of others.
+    fn deliver(&mut self) -> Option<Waker>;
 }
 
 /// Names a piece of work in the queue.
@@ -79,7 +81,13 @@ impl Pool {
     /// Queues `work`, and sees to it that a thread comes.
     pub(crate) fn push(self: &Arc<Self>, work: Box<dyn Work>) -> Result<Ticket, JobError> {
         let mut state = self.state();
-        if state.queue.len() >= self.options.queued_max {
+        // What a thread is free for, or can be started for, does not wait.
+        let in_flight = state.queue.len() + state.metrics.running;
+        let in_flight_max = self
+            .options
+            .queued_max
+            .saturating_add(self.options.threads_max);
+        if in_flight >= in_flight_max {
             state.metrics.refused += 1;
             let queued_max = self.options.queued_max;
             drop(state);
@@ -176,11 +184,29 @@ impl Pool {
     fn do_one(&self, mut work: Box<dyn Work>) {
         work.run();
         // Before the result is delivered: who has it finds it counted.
-        let mut state = self.state();
-        state.metrics.running -= 1;
-        state.metrics.finished += 1;
-        drop(state);
-        if let Err(payload) = catch(|| work.deliver()) {
+        self.state().metrics.finished += 1;
+        let waker = catch_and_log(|| work.deliver()).flatten();
+        // Not before it is delivered, or dropped: that may take as long as work does, and nothing
+        // should wait for it. And not after the waking: who is woken finds a thread that is free.
+        self.state().metrics.running -= 1;
+        catch_and_log(|| {
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            drop(work);
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code of others runs under the lock, so a poisoned state is a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn catch_and_log<R>(f: impl FnOnce() -> R) -> Option<R> {
+    match catch(f) {
+        Ok(result) => Some(result),
+        Err(payload) => {
             tracing::error!(
                 target: "squall::ioloop",
                 "delivering a job's result panicked: {}",
@@ -188,11 +214,7 @@ impl Pool {
             );
             // A payload whose destructor panics must not end the thread at last.
             std::mem::forget(payload);
+            None
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // No code of others runs under the lock, so a poisoned state is a whole state.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

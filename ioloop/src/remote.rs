@@ -13,11 +13,12 @@
 //!
 //! A loop that nobody has turned yet is asleep: its host may be watching the descriptor.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::task::TaskKey;
+use crate::wakers::WakeKey;
 use crate::{Closed, Handle};
 
 /// Posts to a loop from any thread.
@@ -65,10 +66,12 @@ impl fmt::Debug for Remote {
 
 pub(crate) enum Post {
     Call(Box<dyn FnOnce(&Handle) + Send>),
-    Wake(TaskKey),
+    Wake(WakeKey),
 }
 
 pub(crate) struct Shared {
+    /// The loop's, by which wakers find it.
+    number: u16,
     state: AtomicU8,
     queue: Mutex<Queue>,
     bell: mio::Waker,
@@ -79,7 +82,46 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct Queue {
     posts: Vec<Post>,
+    /// How many of the posts are wakes, and at how many those that say the same are thrown away.
+    wakes: usize,
+    wakes_max: usize,
     is_closed: bool,
+}
+
+/// A task that is woken again and again by another thread is in the queue more than once, but the
+/// queue stays within this, or twice the number of tasks that are woken.
+const WAKES_MAX: usize = 1024;
+
+impl Queue {
+    fn push(&mut self, post: Post) {
+        if let Post::Wake(key) = post {
+            if matches!(self.posts.last(), Some(Post::Wake(last)) if *last == key) {
+                return;
+            }
+            self.wakes += 1;
+            if self.wakes > self.wakes_max.max(WAKES_MAX) {
+                self.forget_repeated_wakes();
+            }
+        }
+        self.posts.push(post);
+    }
+
+    /// Each time there are twice as many, so that a post stays cheap.
+    fn forget_repeated_wakes(&mut self) {
+        let mut known = HashSet::new();
+        self.posts.retain(|post| match post {
+            Post::Wake(key) => known.insert(*key),
+            Post::Call(_) => true,
+        });
+        self.wakes = known.len();
+        self.wakes_max = 2 * known.len();
+    }
+
+    fn take_into(&mut self, posts: &mut Vec<Post>) {
+        posts.append(&mut self.posts);
+        self.wakes = 0;
+        self.wakes_max = 0;
+    }
 }
 
 const AWAKE: u8 = 0;
@@ -87,13 +129,18 @@ const ASLEEP: u8 = 1;
 const NOTIFIED: u8 = 2;
 
 impl Shared {
-    pub(crate) fn new(bell: mio::Waker) -> Self {
+    pub(crate) fn new(number: u16, bell: mio::Waker) -> Self {
         Self {
+            number,
             state: AtomicU8::new(ASLEEP),
             queue: Mutex::default(),
             bell,
             holders: AtomicUsize::new(0),
         }
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.number
     }
 
     pub(crate) fn post(&self, post: Post) -> Result<(), Closed> {
@@ -102,7 +149,7 @@ impl Shared {
             if queue.is_closed {
                 return Err(Closed);
             }
-            queue.posts.push(post);
+            queue.push(post);
         }
         self.notify();
         Ok(())
@@ -137,7 +184,7 @@ impl Shared {
             return;
         }
         if self.state.swap(AWAKE, Ordering::SeqCst) == NOTIFIED {
-            posts.append(&mut self.queue().posts);
+            self.queue().take_into(posts);
         }
     }
 
@@ -184,10 +231,38 @@ impl Drop for HoldTime {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     fn assert_send_sync<T: Send + Sync>() {}
 
     #[test]
     fn the_remote_handle_crosses_threads() {
-        assert_send_sync::<super::Remote>();
+        assert_send_sync::<Remote>();
+    }
+
+    #[test]
+    fn wakes_that_say_the_same_do_not_fill_the_queue() {
+        for tasks in [1, 2, 100, 5_000] {
+            let mut queue = Queue::default();
+            let mut longest = 0;
+            for wake in 0..100_000 {
+                queue.push(Post::Wake(WakeKey::new(0, wake % tasks, 0)));
+                longest = longest.max(queue.posts.len());
+            }
+            assert!(
+                longest <= (2 * tasks as usize).max(WAKES_MAX) + 1,
+                "{longest}"
+            );
+            let mut slots: Vec<_> = std::mem::take(&mut queue.posts)
+                .into_iter()
+                .map(|post| match post {
+                    Post::Wake(key) => key.slot(),
+                    Post::Call(_) => unreachable!("only wakes were posted"),
+                })
+                .collect();
+            slots.sort_unstable();
+            slots.dedup();
+            assert_eq!(slots.len(), tasks as usize, "no task is forgotten");
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! already queued when its source was removed never reaches the next owner of the slot.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::ops::{BitOr, BitOrAssign};
 use std::rc::Rc;
 
@@ -141,23 +142,37 @@ pub trait Source {
 /// Names one registration: a slot of the table and its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
-    pub(crate) slot: u32,
-    pub(crate) generation: u32,
+    /// The slot and 1, so that an `Option<Token>` is no larger than a token: a stream has one.
+    number: NonZeroU32,
+    generation: u32,
 }
 
 impl Token {
     /// The token of the wake-up descriptor: no slot has this number.
     pub(crate) const WAKE: mio::Token = mio::Token(usize::MAX);
 
+    pub(crate) fn new(slot: usize, generation: u32) -> Self {
+        let number = u32::try_from(slot + 1).ok().and_then(NonZeroU32::new);
+        Self {
+            number: number.expect("fewer than 2^32 sources"),
+            generation,
+        }
+    }
+
+    pub(crate) fn slot(self) -> usize {
+        self.number.get() as usize - 1
+    }
+
+    pub(crate) fn generation(self) -> u32 {
+        self.generation
+    }
+
     pub(crate) fn to_mio(self) -> mio::Token {
-        mio::Token((self.generation as usize) << 32 | self.slot as usize)
+        mio::Token((self.generation as usize) << 32 | self.slot())
     }
 
     pub(crate) fn from_mio(token: mio::Token) -> Self {
-        Self {
-            slot: token.0 as u32,
-            generation: (token.0 >> 32) as u32,
-        }
+        Self::new(token.0 & u32::MAX as usize, (token.0 >> 32) as u32)
     }
 }
 
@@ -175,24 +190,24 @@ struct Slot {
 
 impl SourceTable {
     pub(crate) fn insert(&mut self, source: Rc<dyn Source>) -> Token {
-        let slot = self.free.pop().unwrap_or_else(|| {
+        let slot = self
+            .free
+            .pop()
+            .map_or(self.slots.len(), |slot| slot as usize);
+        if slot == self.slots.len() {
             self.slots.push(Slot {
                 generation: 0,
                 source: None,
             });
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 sources")
-        });
-        let entry = &mut self.slots[slot as usize];
-        entry.source = Some(source);
-        Token {
-            slot,
-            generation: entry.generation,
         }
+        let entry = &mut self.slots[slot];
+        entry.source = Some(source);
+        Token::new(slot, entry.generation)
     }
 
     /// The source, unless `token` is from an earlier owner of the slot.
     pub(crate) fn get(&self, token: Token) -> Option<&Rc<dyn Source>> {
-        let slot = self.slots.get(token.slot as usize)?;
+        let slot = self.slots.get(token.slot())?;
         if slot.generation == token.generation {
             slot.source.as_ref()
         } else {
@@ -201,32 +216,25 @@ impl SourceTable {
     }
 
     pub(crate) fn remove(&mut self, token: Token) -> Option<Rc<dyn Source>> {
-        let slot = self.slots.get_mut(token.slot as usize)?;
+        let slot = self.slots.get_mut(token.slot())?;
         if slot.generation != token.generation {
             return None;
         }
         let source = slot.source.take()?;
         slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(token.slot);
+        self.free.push(token.number.get() - 1);
         Some(source)
     }
 
     /// Empties the table, for a loop that closes.
     pub(crate) fn take_all(&mut self) -> Vec<Rc<dyn Source>> {
-        let tokens: Vec<_> = self
-            .slots
-            .iter()
-            .enumerate()
-            .map(|(slot, entry)| (slot, entry.generation))
+        let slots = self.slots.iter().enumerate();
+        let tokens: Vec<_> = slots
+            .map(|(slot, entry)| Token::new(slot, entry.generation))
             .collect();
         tokens
             .into_iter()
-            .filter_map(|(slot, generation)| {
-                self.remove(Token {
-                    slot: slot as u32,
-                    generation,
-                })
-            })
+            .filter_map(|token| self.remove(token))
             .collect()
     }
 }
@@ -246,10 +254,16 @@ mod tests {
         let first = table.insert(Rc::new(Nothing));
         assert!(table.remove(first).is_some());
         let second = table.insert(Rc::new(Nothing));
-        assert_eq!(second.slot, first.slot);
+        assert_eq!(second.slot(), first.slot());
         assert!(table.get(first).is_none());
         assert!(table.remove(first).is_none());
         assert!(table.get(second).is_some());
         assert_eq!(Token::from_mio(second.to_mio()), second);
+    }
+
+    #[test]
+    fn what_an_idle_source_costs() {
+        assert_eq!(size_of::<Slot>(), 24);
+        assert_eq!(size_of::<Option<Token>>(), 8);
     }
 }

@@ -1,18 +1,16 @@
 //! Tasks: `!Send` futures, polled when woken.
 //!
-//! A waker is an ordinary `Arc`, without unsafe code. On the loop's own thread it pushes onto the
-//! ready queue; from elsewhere it posts through [`Shared`]. A task is taken out of its slot while
-//! it is polled, so it may spawn, wake or abort anything, itself included.
+//! A waker is a number (`wakers.rs`). On the loop's own thread it puts the task onto the ready
+//! queue; from elsewhere it posts through [`Shared`](crate::remote::Shared). A task is taken out of
+//! its slot while it is polled, so it may spawn, wake or abort anything, itself included.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 
-use crate::remote::{Post, Shared};
-use crate::{Exception, Handle, Origin, current, exception};
+use crate::wakers::WakeKey;
+use crate::{Exception, Handle, Origin, exception};
 
 pub(crate) type BoxedFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -46,94 +44,88 @@ pub(crate) struct Tasks {
 
 struct Slot {
     generation: u32,
-    state: State,
-}
-
-enum State {
-    Free,
-    /// Being polled: the task is on the stack of [`run`].
-    Running,
-    Waiting(Task),
-}
-
-struct Task {
-    future: BoxedFuture,
-    waker: Waker,
-    /// The same as `waker`, with its type: to lower the flag.
-    flag: Arc<TaskWaker>,
+    /// Whether the task is in the ready queue.
+    is_queued: bool,
+    /// `None` in a slot that is free, and while the task is polled: then it is on the stack of
+    /// [`run`].
+    future: Option<BoxedFuture>,
 }
 
 impl Tasks {
-    fn insert(&mut self, make: impl FnOnce(TaskKey) -> Task) -> TaskKey {
+    fn insert(&mut self, future: BoxedFuture) -> TaskKey {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 generation: 0,
-                state: State::Free,
+                is_queued: false,
+                future: None,
             });
             u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 tasks")
         });
         let entry = &mut self.slots[slot as usize];
-        let key = TaskKey {
+        entry.is_queued = true;
+        entry.future = Some(future);
+        TaskKey {
             slot,
             generation: entry.generation,
-        };
-        entry.state = State::Waiting(make(key));
-        key
+        }
     }
 
-    fn take(&mut self, key: TaskKey) -> Option<Task> {
+    /// The task that is meant, if it has still to be put into the ready queue.
+    fn queue(&mut self, key: WakeKey) -> Option<TaskKey> {
+        let slot = self.slots.get_mut(key.slot() as usize)?;
+        let is_new = key.is_of(slot.generation) && !slot.is_queued;
+        slot.is_queued |= is_new;
+        is_new.then_some(TaskKey {
+            slot: key.slot(),
+            generation: slot.generation,
+        })
+    }
+
+    /// Takes a task off the ready queue and out of its slot, to be polled.
+    fn take(&mut self, key: TaskKey) -> Option<BoxedFuture> {
         let slot = self.slots.get_mut(key.slot as usize)?;
-        if slot.generation != key.generation || !matches!(slot.state, State::Waiting(_)) {
+        if slot.generation != key.generation {
             return None;
         }
-        match std::mem::replace(&mut slot.state, State::Running) {
-            State::Waiting(task) => Some(task),
-            State::Free | State::Running => None,
-        }
+        // Lowered before the poll: a wake during it must queue the task again.
+        slot.is_queued = false;
+        slot.future.take()
     }
 
     /// Back into the slot, unless the task was aborted while it ran: then it is handed back, to be
     /// dropped when nothing is borrowed.
-    fn put_back(&mut self, key: TaskKey, task: Task) -> Option<Task> {
+    fn put_back(&mut self, key: TaskKey, future: BoxedFuture) -> Option<BoxedFuture> {
         let slot = &mut self.slots[key.slot as usize];
         if slot.generation != key.generation {
-            return Some(task);
+            return Some(future);
         }
-        slot.state = State::Waiting(task);
+        slot.future = Some(future);
         None
     }
 
     /// Ends a task. What waited in the slot is handed out, to be dropped when nothing is borrowed.
-    fn remove(&mut self, key: TaskKey) -> Option<Task> {
+    fn remove(&mut self, key: TaskKey) -> Option<BoxedFuture> {
         let slot = self.slots.get_mut(key.slot as usize)?;
         if slot.generation != key.generation {
             return None;
         }
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.slot);
-        match std::mem::replace(&mut slot.state, State::Free) {
-            State::Waiting(task) => Some(task),
-            State::Running | State::Free => None,
-        }
+        slot.future.take()
     }
 
     /// Empties the table, for a loop that closes.
     pub(crate) fn take_all(&mut self) -> Vec<BoxedFuture> {
-        let is_taken = |slot: &Slot| !matches!(slot.state, State::Free);
-        let key = |(slot, entry): (usize, &Slot)| TaskKey {
-            slot: slot as u32,
-            generation: entry.generation,
-        };
-        let keys: Vec<_> = self
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| is_taken(slot))
-            .map(key)
+        let slots = self.slots.iter().enumerate();
+        let keys: Vec<_> = slots
+            .filter(|(_, slot)| slot.future.is_some())
+            .map(|(slot, entry)| TaskKey {
+                slot: slot as u32,
+                generation: entry.generation,
+            })
             .collect();
         keys.into_iter()
             .filter_map(|key| self.remove(key))
-            .map(|task| task.future)
             .collect()
     }
 }
@@ -146,18 +138,7 @@ pub(crate) fn spawn_boxed(handle: &Handle, future: BoxedFuture) -> TaskKey {
         return TaskKey::NONE;
     }
     let inner = handle.inner();
-    let key = inner.tasks.borrow_mut().insert(|key| {
-        let flag = Arc::new(TaskWaker {
-            key,
-            is_queued: AtomicBool::new(true),
-            shared: inner.shared.clone(),
-        });
-        Task {
-            future,
-            waker: Waker::from(flag.clone()),
-            flag,
-        }
-    });
+    let key = inner.tasks.borrow_mut().insert(future);
     inner.ready_tasks.borrow_mut().push_back(key);
     key
 }
@@ -168,63 +149,37 @@ pub(crate) fn abort(handle: &Handle, key: TaskKey) {
     handle.drop_guarded(Origin::Task, aborted);
 }
 
+/// Puts a task into the ready queue, unless it is there or over.
+pub(crate) fn wake(handle: &Handle, key: WakeKey) {
+    let inner = handle.inner();
+    let queued = inner.tasks.borrow_mut().queue(key);
+    if let Some(key) = queued {
+        inner.ready_tasks.borrow_mut().push_back(key);
+    }
+}
+
 /// Polls one task.
 pub(crate) fn run(handle: &Handle, key: TaskKey) {
     let inner = handle.inner();
     let taken = inner.tasks.borrow_mut().take(key);
-    let Some(mut task) = taken else { return };
-    // Lowered before the poll: a wake during it must queue the task again. A swap and not a store:
-    // a waker that found the flag raised went away, relying on this poll to see what it had
-    // stored before, and only a read of its swap gives that (a store may even be overtaken by the
-    // loads of the poll).
-    task.flag.is_queued.swap(false, Ordering::AcqRel);
+    let Some(mut future) = taken else { return };
+    let wake_key = WakeKey::new(inner.shared.number(), key.slot, key.generation);
     let poll = || {
-        task.future
-            .as_mut()
-            .poll(&mut Context::from_waker(&task.waker))
+        let waker = wake_key.waker();
+        future.as_mut().poll(&mut Context::from_waker(&waker))
     };
     let polled = exception::catch(poll);
     let over = if let Ok(Poll::Pending) = polled {
-        inner.tasks.borrow_mut().put_back(key, task)
+        inner.tasks.borrow_mut().put_back(key, future)
     } else {
         inner.tasks.borrow_mut().remove(key);
-        Some(task)
+        Some(future)
     };
     if let Err(payload) = polled {
         let origin = Origin::Task;
         handle.report(Exception { origin, payload });
     }
     handle.drop_guarded(Origin::Task, over);
-}
-
-struct TaskWaker {
-    key: TaskKey,
-    /// Whether the task is in the ready queue, or on its way there.
-    is_queued: AtomicBool,
-    shared: Arc<Shared>,
-}
-
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if self.is_queued.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let is_local = current::with_current(|handle| {
-            let is_ours = Arc::ptr_eq(&handle.inner().shared, &self.shared);
-            if is_ours {
-                handle.inner().ready_tasks.borrow_mut().push_back(self.key);
-            }
-            is_ours
-        });
-        if is_local != Some(true) {
-            // A loop that is closed has no tasks left to wake.
-            let _ = self.shared.post(Post::Wake(self.key));
-        }
-    }
 }
 
 /// Lets everything else of this turn, and the next turn's descriptors, go first.
@@ -239,4 +194,14 @@ pub async fn yield_now() {
         Poll::Pending
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_task_costs_beside_its_future() {
+        assert_eq!(size_of::<Slot>(), 24);
+    }
 }

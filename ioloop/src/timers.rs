@@ -20,17 +20,16 @@ pub struct Timeout {
     generation: u32,
 }
 
-/// What happens at a deadline.
+/// What happens at a deadline that is not a source's.
 pub(crate) enum Action {
     Call(Box<dyn FnOnce()>),
     Wake(Waker),
-    /// Tell the source [`Ready::DEADLINE`](crate::Ready::DEADLINE). The entry stays, disarmed.
-    Notify(Token),
 }
 
+/// What a deadline that has passed asks for.
 pub(crate) enum Fired {
-    Call(Box<dyn FnOnce()>),
-    Wake(Waker),
+    Act(Action),
+    /// Tell the source [`Ready::DEADLINE`](crate::Ready::DEADLINE).
     Notify(Token),
 }
 
@@ -39,6 +38,9 @@ pub(crate) struct Timers {
     heap: Vec<Entry>,
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// The deadlines of sources, one for each, by their slots in the table of sources: a stream's
+    /// needs neither a slot of its own nor a name.
+    sources: Vec<Lead>,
     /// Order of scheduling, to tell equals apart. Of 64 bits, because an entry that is pushed
     /// forward keeps its number: 32 wrap around within one long connection.
     sequence: u64,
@@ -46,10 +48,10 @@ pub(crate) struct Timers {
 
 #[derive(Clone, Copy)]
 struct Entry {
-    /// Never later than the true deadline in the slot.
+    /// Never later than the true deadline of its owner.
     key: Nanos,
     sequence: u64,
-    slot: u32,
+    owner: Owner,
 }
 
 impl Entry {
@@ -58,12 +60,49 @@ impl Entry {
     }
 }
 
+/// Whose deadline an entry of the heap is: a slot of one of the two tables.
+#[derive(Clone, Copy)]
+struct Owner(u32);
+
+impl Owner {
+    const IS_SOURCE: u32 = 1 << 31;
+
+    fn of_slot(slot: u32) -> Self {
+        Self(slot)
+    }
+
+    fn of_source(token: Token) -> Self {
+        let slot = u32::try_from(token.slot()).unwrap_or(u32::MAX);
+        assert!(slot < Self::IS_SOURCE, "fewer than 2^31 sources");
+        Self(slot | Self::IS_SOURCE)
+    }
+
+    fn source(self) -> Option<usize> {
+        let is_source = self.0 & Self::IS_SOURCE != 0;
+        is_source.then_some((self.0 & !Self::IS_SOURCE) as usize)
+    }
+}
+
 struct Slot {
+    lead: Lead,
+    action: Option<Action>,
+}
+
+/// A true deadline, and the way to its entry.
+struct Lead {
     deadline: Nanos,
-    generation: u32,
     /// Where the heap has its entry, or `UNQUEUED`.
     position: u32,
-    action: Option<Action>,
+    /// Of the slot's owner.
+    generation: u32,
+}
+
+impl Lead {
+    const ASLEEP: Self = Self {
+        deadline: NEVER,
+        position: UNQUEUED,
+        generation: 0,
+    };
 }
 
 const UNQUEUED: u32 = u32::MAX;
@@ -82,27 +121,27 @@ impl Timers {
     pub(crate) fn add(&mut self, deadline: Nanos, action: Action) -> Timeout {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
-                deadline: NEVER,
-                generation: 0,
-                position: UNQUEUED,
+                lead: Lead::ASLEEP,
                 action: None,
             });
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 timers")
+            let slot = u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX);
+            assert!(slot < Owner::IS_SOURCE, "fewer than 2^31 timers");
+            slot
         });
         let entry = &mut self.slots[slot as usize];
         entry.action = Some(action);
         let timeout = Timeout {
             slot,
-            generation: entry.generation,
+            generation: entry.lead.generation,
         };
-        self.set_slot(slot, deadline);
+        self.set_lead(Owner::of_slot(slot), deadline);
         timeout
     }
 
     /// Moves a deadline. Forward is one store; backward re-keys.
     pub(crate) fn set(&mut self, timeout: Timeout, deadline: Nanos) {
         if self.knows(timeout) {
-            self.set_slot(timeout.slot, deadline);
+            self.set_lead(Owner::of_slot(timeout.slot), deadline);
         }
     }
 
@@ -110,7 +149,7 @@ impl Timers {
     pub(crate) fn waker(&mut self, timeout: Timeout) -> Option<&mut Waker> {
         let slot = self.slots.get_mut(timeout.slot as usize)?;
         match &mut slot.action {
-            Some(Action::Wake(waker)) if slot.generation == timeout.generation => Some(waker),
+            Some(Action::Wake(waker)) if slot.lead.generation == timeout.generation => Some(waker),
             _ => None,
         }
     }
@@ -118,19 +157,57 @@ impl Timers {
     fn knows(&self, timeout: Timeout) -> bool {
         self.slots
             .get(timeout.slot as usize)
-            .is_some_and(|slot| slot.generation == timeout.generation && slot.action.is_some())
+            .is_some_and(|slot| slot.lead.generation == timeout.generation && slot.action.is_some())
     }
 
     pub(crate) fn remove(&mut self, timeout: Timeout) -> Option<Action> {
         if !self.knows(timeout) {
             return None;
         }
-        let position = self.slots[timeout.slot as usize].position;
+        let position = self.slots[timeout.slot as usize].lead.position;
         if position != UNQUEUED {
             self.remove_at(position as usize);
         }
         self.release(timeout.slot)
     }
+
+    // ---- of sources
+
+    /// Moves the deadline of a source that is on the loop.
+    pub(crate) fn set_source(&mut self, token: Token, deadline: Nanos) {
+        let slot = token.slot();
+        if slot >= self.sources.len() {
+            if deadline == NEVER {
+                return;
+            }
+            self.sources.resize_with(slot + 1, || Lead::ASLEEP);
+        }
+        self.sources[slot].generation = token.generation();
+        self.set_lead(Owner::of_source(token), deadline);
+    }
+
+    pub(crate) fn source_deadline(&self, token: Token) -> Nanos {
+        match self.sources.get(token.slot()) {
+            Some(lead) if lead.generation == token.generation() => lead.deadline,
+            _ => NEVER,
+        }
+    }
+
+    /// For a source that leaves the loop, so that the next owner of its slot begins with none.
+    pub(crate) fn forget_source(&mut self, token: Token) {
+        match self.sources.get_mut(token.slot()) {
+            Some(lead) if lead.generation == token.generation() => {
+                lead.deadline = NEVER;
+                let position = lead.position;
+                if position != UNQUEUED {
+                    self.remove_at(position as usize);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    // ---- what is due
 
     /// A lower bound of the next deadline: waking at it may find that it was pushed forward.
     pub(crate) fn next_deadline(&self) -> Option<Nanos> {
@@ -150,37 +227,52 @@ impl Timers {
             if top.key > now || top.sequence >= mark {
                 return None;
             }
-            let deadline = self.slots[top.slot as usize].deadline;
+            let deadline = self.lead(top.owner).deadline;
             // Even if both have passed: another entry may lie between the two.
             if deadline > top.key {
                 self.rekey_top(deadline);
                 continue;
             }
             self.remove_at(0);
-            if let Some(Action::Notify(token)) = self.slots[top.slot as usize].action {
-                self.slots[top.slot as usize].deadline = NEVER;
-                return Some(Fired::Notify(token));
-            }
-            match self.release(top.slot) {
-                Some(Action::Call(callback)) => return Some(Fired::Call(callback)),
-                Some(Action::Wake(waker)) => return Some(Fired::Wake(waker)),
-                Some(Action::Notify(_)) | None => {}
+            let fired = match top.owner.source() {
+                Some(slot) => Some(Fired::Notify(self.pass(slot))),
+                None => self.release(top.owner.0).map(Fired::Act),
+            };
+            if fired.is_some() {
+                return fired;
             }
         }
+    }
+
+    /// A source's deadline stays, asleep.
+    fn pass(&mut self, slot: usize) -> Token {
+        let lead = &mut self.sources[slot];
+        lead.deadline = NEVER;
+        Token::new(slot, lead.generation)
     }
 
     /// Empties the heap, for a loop that closes.
     pub(crate) fn take_all(&mut self) -> Vec<Action> {
         self.heap.clear();
+        self.sources.clear();
         let slots = u32::try_from(self.slots.len()).unwrap_or(UNQUEUED);
         (0..slots).filter_map(|slot| self.release(slot)).collect()
     }
 
-    fn set_slot(&mut self, slot: u32, deadline: Nanos) {
-        let entry = &mut self.slots[slot as usize];
-        entry.deadline = deadline;
-        if entry.position != UNQUEUED {
-            let position = entry.position as usize;
+    // ---- the heap
+
+    fn lead(&mut self, owner: Owner) -> &mut Lead {
+        match owner.source() {
+            Some(slot) => &mut self.sources[slot],
+            None => &mut self.slots[owner.0 as usize].lead,
+        }
+    }
+
+    fn set_lead(&mut self, owner: Owner, deadline: Nanos) {
+        let lead = self.lead(owner);
+        lead.deadline = deadline;
+        let position = lead.position as usize;
+        if lead.position != UNQUEUED {
             if deadline < self.heap[position].key {
                 self.heap[position].key = deadline;
                 self.sift_up(position);
@@ -191,7 +283,7 @@ impl Timers {
             self.heap.push(Entry {
                 key: deadline,
                 sequence,
-                slot,
+                owner,
             });
             self.sift_up(self.heap.len() - 1);
         }
@@ -210,19 +302,20 @@ impl Timers {
     fn release(&mut self, slot: u32) -> Option<Action> {
         let entry = &mut self.slots[slot as usize];
         let action = entry.action.take()?;
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.position = UNQUEUED;
+        entry.lead.generation = entry.lead.generation.wrapping_add(1);
+        entry.lead.position = UNQUEUED;
         self.free.push(slot);
         Some(action)
     }
 
     fn remove_at(&mut self, position: usize) {
         let removed = self.heap.swap_remove(position);
-        self.slots[removed.slot as usize].position = UNQUEUED;
+        self.lead(removed.owner).position = UNQUEUED;
         if position < self.heap.len() {
             // The entry that moved here comes from the bottom, perhaps of another branch.
             self.sift_up(position);
-            let position = self.slots[self.heap[position].slot as usize].position as usize;
+            let moved = self.heap[position].owner;
+            let position = self.lead(moved).position as usize;
             self.sift_down(position);
         }
     }
@@ -265,7 +358,7 @@ impl Timers {
 
     fn place(&mut self, position: usize, entry: Entry) {
         self.heap[position] = entry;
-        self.slots[entry.slot as usize].position = position as u32;
+        self.lead(entry.owner).position = position as u32;
     }
 }
 
@@ -283,7 +376,7 @@ mod tests {
     fn fire(timers: &mut Timers, now: Nanos) {
         let mark = timers.turn_mark();
         while let Some(fired) = timers.pop_due(now, mark) {
-            if let Fired::Call(callback) = fired {
+            if let Fired::Act(Action::Call(callback)) = fired {
                 callback();
             }
         }
@@ -359,6 +452,27 @@ mod tests {
         assert_eq!(timers.heap.len(), 0);
         assert_eq!(timers.free.len(), timers.slots.len());
         assert_eq!(timers.next_deadline(), None);
+    }
+
+    #[test]
+    fn what_a_deadline_costs() {
+        assert_eq!(size_of::<Entry>(), 24);
+        assert_eq!(size_of::<Lead>(), 16, "of a source, beside its entry");
+        assert_eq!(size_of::<Slot>(), 40);
+    }
+
+    #[test]
+    fn the_next_owner_of_a_sources_slot_begins_without_a_deadline() {
+        let mut timers = Timers::default();
+        let (first, second) = (Token::new(3, 0), Token::new(3, 1));
+        timers.set_source(first, 10);
+        timers.forget_source(first);
+        assert_eq!(timers.next_deadline(), None);
+        timers.set_source(second, 20);
+        timers.forget_source(first);
+        let fired = timers.pop_due(20, timers.turn_mark());
+        assert!(matches!(fired, Some(Fired::Notify(token)) if token == second));
+        assert!(timers.pop_due(u64::MAX - 1, u64::MAX).is_none());
     }
 
     /// The naive twin: a sorted list.

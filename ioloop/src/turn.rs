@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::Nanos;
 use crate::ioloop::Poller;
 use crate::remote::Post;
-use crate::timers::Fired;
+use crate::timers::{Action, Fired};
 use crate::{IoLoop, Origin, Ready, Token, current, task};
 
 /// How long a wait on a virtual clock that nothing can end lasts before it panics.
@@ -33,11 +33,13 @@ impl IoLoop {
             .inner()
             .turns
             .set(self.handle().turn_count() + 1);
+        let others = self.count_others(poller);
         self.run_due_timers();
         self.tell_sources(&poller.events);
         self.run_callbacks(&mut poller.posts);
         self.run_tasks();
         self.end_turn();
+        self.run_bulk(others);
         self.handle().inner().clock.release();
         Ok(())
     }
@@ -119,7 +121,22 @@ impl IoLoop {
             && inner.callbacks.borrow().is_empty()
             && inner.again.borrow().is_empty()
             && inner.turn_end.borrow().is_empty()
+            && inner.bulk.is_empty()
             && !inner.shared.has_mail())
+    }
+
+    /// How many things the turn has to do, as far as bulk work asks.
+    fn count_others(&self, poller: &Poller) -> usize {
+        let inner = self.handle().inner();
+        // Mostly nobody asks.
+        if inner.bulk.is_empty() {
+            return 0;
+        }
+        poller.events.iter().count()
+            + poller.posts.len()
+            + inner.again.borrow().len()
+            + inner.callbacks.borrow().len()
+            + inner.ready_tasks.borrow().len()
     }
 
     fn run_due_timers(&self) {
@@ -130,8 +147,12 @@ impl IoLoop {
             let fired = inner.timers.borrow_mut().pop_due(now, mark);
             match fired {
                 None => return,
-                Some(Fired::Call(callback)) => self.handle().guard(Origin::Callback, callback),
-                Some(Fired::Wake(waker)) => self.handle().guard(Origin::Task, || waker.wake()),
+                Some(Fired::Act(Action::Call(callback))) => {
+                    self.handle().guard(Origin::Callback, callback);
+                }
+                Some(Fired::Act(Action::Wake(waker))) => {
+                    self.handle().guard(Origin::Task, || waker.wake());
+                }
                 Some(Fired::Notify(token)) => self.tell(token, Ready::DEADLINE),
             }
         }
@@ -173,7 +194,7 @@ impl IoLoop {
                 Post::Call(callback) => self
                     .handle()
                     .guard(Origin::Callback, || callback(self.handle())),
-                Post::Wake(key) => inner.ready_tasks.borrow_mut().push_back(key),
+                Post::Wake(key) => task::wake(self.handle(), key),
             }
         }
         // Callbacks that callbacks add are for the next turn.
@@ -194,6 +215,21 @@ impl IoLoop {
             if let Some(key) = key {
                 task::run(self.handle(), key);
             }
+        }
+    }
+
+    fn run_bulk(&self, others: usize) {
+        let inner = self.handle().inner();
+        // Mostly there is none.
+        if inner.bulk.is_empty() {
+            return;
+        }
+        if let Some(piece) = inner.bulk.next(others) {
+            self.handle().guard(Origin::Callback, piece);
+            // It may have been the leave for a task, which is the piece then; and what that says is
+            // not kept until the next turn ends.
+            self.run_tasks();
+            self.end_turn();
         }
     }
 

@@ -178,6 +178,52 @@ fn an_idle_thread_is_used_again() {
 }
 
 #[test]
+fn work_does_not_wait_for_the_destructor_of_a_result_that_nobody_wants() {
+    struct Slow(Sender<()>, Receiver<()>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.0.send(()).expect("the test waits");
+            // Until the test has seen that other work is done.
+            let _ = self.1.recv();
+        }
+    }
+    let ioloop = loop_with(ExecutorOptions::default().threads_max(2));
+    let (begun, has_begun) = mpsc::channel();
+    let (dropping, is_dropping) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let (go, may_go) = mpsc::channel::<()>();
+    let unwanted = ioloop.run_in_executor(move || {
+        begun.send(()).expect("the test waits");
+        let _ = may_go.recv();
+        Slow(dropping, released)
+    });
+    has_begun.recv().unwrap();
+    drop(unwanted);
+    drop(go);
+    is_dropping.recv().unwrap();
+    let other = ioloop.run_in_executor(|| "other");
+    assert_eq!(ioloop.run_until(other).unwrap().unwrap(), "other");
+    assert_eq!(ioloop.executor().metrics().threads, 2);
+    drop(release);
+}
+
+#[test]
+fn a_queue_of_nothing_refuses_only_what_would_wait() {
+    let ioloop = loop_with(ExecutorOptions::default().threads_max(1).queued_max(0));
+    for _ in 0..3 {
+        let gate = Gate::shut(&ioloop);
+        let refused = ioloop.run_until(ioloop.run_in_executor(|| ())).unwrap();
+        assert!(matches!(
+            refused,
+            Err(JobError::QueueFull { queued_max: 0 })
+        ));
+        ioloop.run_until(gate.open()).unwrap().unwrap();
+    }
+    let metrics = ioloop.executor().metrics();
+    assert_eq!((metrics.finished, metrics.refused), (3, 3));
+}
+
+#[test]
 fn queued_work_whose_job_is_dropped_never_starts_and_is_dropped_at_once() {
     let ioloop = loop_with(one_thread());
     let gate = Gate::shut(&ioloop);

@@ -70,6 +70,16 @@ fn of_a_callback() {
 }
 
 #[test]
+fn of_bulk_work() {
+    // It would not run in the turn of the others.
+    let ioloop = IoLoop::new().unwrap();
+    let heard = exceptions(&ioloop);
+    ioloop.add_bulk_callback(|| panic!("a piece of bulk work"));
+    ioloop.run_once(None).unwrap();
+    assert_eq!(*heard.borrow(), ["Callback: a piece of bulk work"]);
+}
+
+#[test]
 fn of_a_timer() {
     check(&["Callback: a timer"], |ioloop| {
         ioloop.call_later(Duration::ZERO, || panic!("a timer"));
@@ -105,8 +115,7 @@ fn of_a_source_and_of_its_turn_end() {
 fn of_a_source_at_its_deadline() {
     check(&["Source: a source"], |ioloop| {
         let token = panicking_source(ioloop);
-        let deadline = ioloop.add_deadline(token);
-        ioloop.set_deadline(deadline, Some(Duration::ZERO));
+        ioloop.set_deadline(token, Some(Duration::ZERO));
     });
 }
 

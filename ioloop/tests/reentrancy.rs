@@ -194,10 +194,9 @@ fn ready_again_and_turn_end_do_not_reach_the_next_owner_of_a_slot() {
         })
     };
     let old = ioloop.register(source(), None, Interest::Read).unwrap();
-    let deadline = ioloop.add_deadline(old);
     ioloop.ready_again(old, Ready::READABLE);
     ioloop.at_turn_end(old);
-    ioloop.set_deadline(deadline, Some(Duration::ZERO));
+    ioloop.set_deadline(old, Some(Duration::ZERO));
     ioloop.deregister(old, None);
     let new = ioloop.register(source(), None, Interest::Read).unwrap();
     assert_eq!(log.take(), ["dropped"]);

@@ -55,6 +55,41 @@ fn a_callback_that_adds_itself_starves_nobody() {
 }
 
 #[test]
+fn bulk_work_that_adds_itself_starves_nobody() {
+    fn again(handle: &Handle) {
+        let next = handle.clone();
+        handle.add_bulk_callback(move || again(&next));
+    }
+    everything_else_runs_beside(|ioloop| again(ioloop.handle()));
+}
+
+#[test]
+fn bulk_work_has_every_ninth_turn_of_a_loop_that_is_always_busy() {
+    fn again(handle: &Handle) {
+        let next = handle.clone();
+        handle.add_callback(move || again(&next));
+    }
+    let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+    for _ in 0..100 {
+        again(ioloop.handle());
+    }
+    let log = Log::default();
+    for _ in 0..3 {
+        ioloop.add_bulk_callback(log.pushing("piece"));
+    }
+    let pieces: Vec<_> = (0..30)
+        .map(|_| {
+            ioloop.turn(None).unwrap();
+            log.take().len()
+        })
+        .collect();
+    let expected: Vec<_> = (1..=30)
+        .map(|turn| usize::from(turn % 9 == 0 && turn <= 27))
+        .collect();
+    assert_eq!(pieces, expected);
+}
+
+#[test]
 fn a_task_that_wakes_itself_starves_nobody() {
     everything_else_runs_beside(|ioloop| {
         ioloop.spawn_detached(poll_fn(|cx| {
@@ -137,11 +172,11 @@ fn a_source_that_asks_again_in_every_turn_starves_nobody() {
 
 #[test]
 fn a_deadline_that_is_set_to_now_whenever_it_passes_starves_nobody() {
-    struct Now(Cell<Option<squall_ioloop::Timeout>>);
+    struct Now(Cell<Option<Token>>);
     impl Source for Now {
         fn on_ready(&self, ioloop: &Handle, _: Ready) {
-            let deadline = self.0.get().expect("set by the test");
-            ioloop.set_deadline(deadline, Some(Duration::ZERO));
+            let token = self.0.get().expect("set by the test");
+            ioloop.set_deadline(token, Some(Duration::ZERO));
         }
     }
     everything_else_runs_beside(|ioloop| {
@@ -149,9 +184,8 @@ fn a_deadline_that_is_set_to_now_whenever_it_passes_starves_nobody() {
         let token = ioloop
             .register(source.clone(), None, Interest::Read)
             .unwrap();
-        let deadline = ioloop.add_deadline(token);
-        source.0.set(Some(deadline));
-        ioloop.set_deadline(deadline, Some(Duration::ZERO));
+        source.0.set(Some(token));
+        ioloop.set_deadline(token, Some(Duration::ZERO));
     });
 }
 

@@ -453,3 +453,34 @@ fn a_hundred_thousand_tasks_come_and_go() {
     ioloop.run_until(sleep(ms(100))).unwrap();
     assert_eq!(done.get(), 100_000);
 }
+
+#[test]
+fn a_waker_outlives_its_loop_and_wakes_nobody_else_for_long() {
+    let kept: Rc<Cell<Option<Waker>>> = Rc::default();
+    let inner = kept.clone();
+    let ioloop = IoLoop::new().unwrap();
+    ioloop.spawn_detached(poll_fn(move |cx| {
+        inner.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }));
+    ioloop.run_once(Some(Duration::ZERO)).unwrap();
+    drop(ioloop);
+    let late = kept.take().expect("the task has run");
+    late.wake_by_ref();
+    // The next loop may have its number, and the task its slot: it is polled once more at most.
+    let polls = Rc::new(Cell::new(0));
+    let counted = polls.clone();
+    let next = IoLoop::new().unwrap();
+    next.spawn_detached(poll_fn(move |_| {
+        counted.set(counted.get() + 1);
+        Poll::<()>::Pending
+    }));
+    for _ in 0..3 {
+        next.run_once(Some(Duration::ZERO)).unwrap();
+    }
+    late.wake();
+    for _ in 0..3 {
+        next.run_once(Some(Duration::ZERO)).unwrap();
+    }
+    assert!(polls.get() <= 2, "{}", polls.get());
+}

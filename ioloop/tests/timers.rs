@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use recorder::{Log, OnDrop};
-use squall_ioloop::{Handle, Interest, IoLoop, Ready, Sleep, Source, Timeout, Token, sleep};
+use squall_ioloop::{Handle, Interest, IoLoop, Ready, Sleep, Source, Token, sleep};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -33,7 +33,7 @@ impl Source for Idle {
     }
 }
 
-fn idle_source(ioloop: &IoLoop) -> (Rc<Idle>, Token, Timeout) {
+fn idle_source(ioloop: &IoLoop) -> (Rc<Idle>, Token) {
     let source = Rc::new(Idle {
         start: ioloop.now(),
         passed: RefCell::default(),
@@ -41,8 +41,7 @@ fn idle_source(ioloop: &IoLoop) -> (Rc<Idle>, Token, Timeout) {
     let token = ioloop
         .register(source.clone(), None, Interest::Read)
         .unwrap();
-    let deadline = ioloop.add_deadline(token);
-    (source, token, deadline)
+    (source, token)
 }
 
 #[test]
@@ -152,14 +151,14 @@ fn a_timer_can_remove_itself_while_it_runs() {
 #[test]
 fn a_deadline_of_a_source_sleeps_until_it_is_set() {
     let ioloop = virtual_loop();
-    let (source, _, deadline) = idle_source(&ioloop);
+    let (source, token) = idle_source(&ioloop);
     ioloop.run_until(sleep(ms(50))).unwrap();
     assert!(source.passed.borrow().is_empty());
-    ioloop.set_deadline(deadline, Some(ms(10)));
+    ioloop.set_deadline(token, Some(ms(10)));
     ioloop.run_until(sleep(ms(50))).unwrap();
     assert_eq!(*source.passed.borrow(), [60]);
     // It stays, disarmed.
-    ioloop.set_deadline(deadline, Some(ms(5)));
+    ioloop.set_deadline(token, Some(ms(5)));
     ioloop.run_until(sleep(ms(50))).unwrap();
     assert_eq!(*source.passed.borrow(), [60, 105]);
 }
@@ -167,9 +166,9 @@ fn a_deadline_of_a_source_sleeps_until_it_is_set() {
 #[test]
 fn a_deadline_that_is_pushed_forward_passes_once_and_at_its_last_time() {
     let ioloop = virtual_loop();
-    let (source, _, deadline) = idle_source(&ioloop);
+    let (source, token) = idle_source(&ioloop);
     for _ in 0..100 {
-        ioloop.set_deadline(deadline, Some(ms(10)));
+        ioloop.set_deadline(token, Some(ms(10)));
         ioloop.run_until(sleep(ms(3))).unwrap();
     }
     assert!(source.passed.borrow().is_empty());
@@ -180,10 +179,10 @@ fn a_deadline_that_is_pushed_forward_passes_once_and_at_its_last_time() {
 #[test]
 fn a_deadline_that_is_pulled_back_passes_at_the_earlier_time() {
     let ioloop = virtual_loop();
-    let (source, _, deadline) = idle_source(&ioloop);
-    ioloop.set_deadline(deadline, Some(ms(100)));
-    ioloop.set_deadline(deadline, Some(ms(200)));
-    ioloop.set_deadline(deadline, Some(ms(20)));
+    let (source, token) = idle_source(&ioloop);
+    ioloop.set_deadline(token, Some(ms(100)));
+    ioloop.set_deadline(token, Some(ms(200)));
+    ioloop.set_deadline(token, Some(ms(20)));
     ioloop.run_until(sleep(ms(300))).unwrap();
     assert_eq!(*source.passed.borrow(), [20]);
 }
@@ -191,17 +190,17 @@ fn a_deadline_that_is_pulled_back_passes_at_the_earlier_time() {
 #[test]
 fn a_deadline_that_is_put_to_sleep_does_not_pass() {
     let ioloop = virtual_loop();
-    let (source, _, deadline) = idle_source(&ioloop);
-    ioloop.set_deadline(deadline, Some(ms(10)));
-    ioloop.set_deadline(deadline, None);
+    let (source, token) = idle_source(&ioloop);
+    ioloop.set_deadline(token, Some(ms(10)));
+    ioloop.set_deadline(token, None);
     ioloop.run_until(sleep(ms(50))).unwrap();
     assert!(source.passed.borrow().is_empty());
-    ioloop.set_deadline(deadline, Some(ms(10)));
+    ioloop.set_deadline(token, Some(ms(10)));
     ioloop.run_until(sleep(ms(50))).unwrap();
     assert_eq!(*source.passed.borrow(), [60]);
-    ioloop.set_deadline(deadline, Some(ms(10)));
-    assert!(ioloop.remove_timeout(deadline));
-    ioloop.set_deadline(deadline, Some(ms(10)));
+    ioloop.set_deadline(token, Some(ms(10)));
+    ioloop.deregister(token, None);
+    ioloop.set_deadline(token, Some(ms(10)));
     ioloop.run_until(sleep(ms(50))).unwrap();
     assert_eq!(*source.passed.borrow(), [60], "removed");
 }
@@ -212,7 +211,7 @@ fn a_callback_can_be_pushed_forward_as_well() {
     let log = Log::default();
     let start = ioloop.now();
     let timeout = ioloop.call_later(ms(10), log.pushing("fired"));
-    ioloop.set_deadline(timeout, Some(ms(30)));
+    ioloop.move_timeout(timeout, ms(30));
     ioloop.run_until(Sleep::until(start + ms(29))).unwrap();
     assert_eq!(log.take(), [""; 0]);
     ioloop.run_until(Sleep::until(start + ms(30))).unwrap();
@@ -226,11 +225,11 @@ fn thousands_of_lazy_deadlines_pass_in_order_each_at_its_time() {
     let mut seed = 12_345_u64;
     let mut expected = vec![0; idle.len()];
     for now in 0..50 {
-        for (number, (_, _, deadline)) in idle.iter().enumerate() {
+        for (number, (_, token)) in idle.iter().enumerate() {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             if now == 0 || seed >> 62 == 0 {
                 let after = 50 + (seed >> 40) % 50;
-                ioloop.set_deadline(*deadline, Some(ms(after)));
+                ioloop.set_deadline(*token, Some(ms(after)));
                 expected[number] = u128::from(now + after);
             }
         }

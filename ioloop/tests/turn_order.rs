@@ -59,6 +59,91 @@ fn a_turn_runs_timers_then_sources_then_callbacks_then_tasks_then_the_turn_end()
 }
 
 #[test]
+fn bulk_work_runs_last_and_one_piece_a_turn() {
+    let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+    let log = Log::default();
+    for piece in ["first piece", "second piece"] {
+        ioloop.add_bulk_callback(log.pushing(piece));
+    }
+    let witness = Rc::new(Witness { log: log.clone() });
+    let token = ioloop.register(witness, None, Interest::Read).unwrap();
+    ioloop.at_turn_end(token);
+    ioloop.spawn_detached(log.pushing_future("task"));
+    ioloop.add_callback(log.pushing("callback"));
+    ioloop.call_later(Duration::ZERO, log.pushing("timer"));
+    one_turn(&ioloop);
+    assert_eq!(
+        log.take(),
+        ["timer", "callback", "task", "turn end", "first piece"]
+    );
+    one_turn(&ioloop);
+    assert_eq!(log.take(), ["second piece"]);
+    one_turn(&ioloop);
+    assert_eq!(log.take(), [""; 0]);
+}
+
+#[test]
+fn bulk_work_gives_way_in_a_turn_that_has_much_else_to_do() {
+    const MUCH: usize = 17;
+    let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+    let log = Log::default();
+    ioloop.add_bulk_callback(log.pushing("piece"));
+    let check = |add: &dyn Fn(), name: &'static str| {
+        (0..MUCH).for_each(|_| add());
+        one_turn(&ioloop);
+        assert_eq!(log.take(), [name; MUCH]);
+    };
+    check(&|| ioloop.add_callback(log.pushing("callback")), "callback");
+    check(
+        &|| ioloop.spawn_detached(log.pushing_future("task")),
+        "task",
+    );
+    let witness = Rc::new(Witness { log: log.clone() });
+    let token = ioloop.register(witness, None, Interest::Read).unwrap();
+    check(&|| ioloop.ready_again(token, Ready::READABLE), "source");
+    let posts = || std::thread::spawn(log.remote(&ioloop, "post")).join();
+    check(&|| posts().unwrap(), "post");
+    one_turn(&ioloop);
+    assert_eq!(log.take(), ["piece"]);
+}
+
+#[test]
+fn tasks_that_a_piece_of_bulk_work_wakes_and_what_they_say_are_part_of_it() {
+    let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+    let log = Log::default();
+    let witness = Rc::new(Witness { log: log.clone() });
+    let token = ioloop.register(witness, None, Interest::Read).unwrap();
+    let (handle, inner) = (ioloop.handle().clone(), log.clone());
+    ioloop.add_bulk_callback(move || {
+        inner.push("piece");
+        let corks = handle.clone();
+        handle.spawn_detached(async move {
+            inner.push("task");
+            corks.at_turn_end(token);
+            corks.add_callback(inner.pushing("callback"));
+        });
+    });
+    one_turn(&ioloop);
+    assert_eq!(log.take(), ["piece", "task", "turn end"]);
+    one_turn(&ioloop);
+    assert_eq!(log.take(), ["callback"]);
+}
+
+#[test]
+fn a_loop_with_bulk_work_does_not_wait_and_virtual_time_does_not_pass() {
+    let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+    let log = Log::default();
+    let start = ioloop.now();
+    ioloop.call_later(Duration::from_secs(1), log.pushing("timer"));
+    ioloop.add_bulk_callback(log.pushing("piece"));
+    ioloop.turn(None).unwrap();
+    assert_eq!(log.take(), ["piece"]);
+    assert_eq!(ioloop.now(), start);
+    ioloop.turn(None).unwrap();
+    assert_eq!(log.take(), ["timer"]);
+}
+
+#[test]
 fn posts_of_other_threads_run_before_the_callbacks_of_the_turn() {
     let ioloop = IoLoop::new().unwrap();
     let log = Log::default();

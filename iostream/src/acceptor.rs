@@ -4,16 +4,16 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
-use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
+use squall_ioloop::{Handle, Interest, Ready, Source, Token};
 
 use crate::complaint::Complaint;
 use crate::listening_socket::ListeningSocket;
 use crate::spare::Spare;
+use crate::unix_listener::SocketFile;
 use crate::{Address, Admission, IoStream, SocketTransport};
 
 pub(crate) struct Acceptor {
@@ -24,7 +24,6 @@ pub(crate) struct Acceptor {
     admission: Admission,
     /// The end of a rest, or of a pause for the sake of the pace: one, however many connections
     /// come meanwhile.
-    deadline: Cell<Option<Timeout>>,
     /// Since when connections have been waiting that there are no descriptors for.
     short_since: Cell<Option<Instant>>,
     spare: Rc<Spare>,
@@ -106,7 +105,6 @@ impl Acceptor {
             token: Cell::new(None),
             handle_stream,
             admission,
-            deadline: Cell::new(None),
             short_since: Cell::new(None),
             spare: Spare::of(ioloop),
             failures: Complaint::default(),
@@ -124,9 +122,6 @@ impl Acceptor {
         let Some(socket) = self.socket.take() else {
             return;
         };
-        if let Some(deadline) = self.deadline.take() {
-            ioloop.remove_timeout(deadline);
-        }
         if let Some(token) = self.token.take() {
             // Not left to the close: where another process holds the socket too, it stays open,
             // and would ring this loop for every connection of the other.
@@ -135,23 +130,15 @@ impl Acceptor {
         }
     }
 
-    /// A descriptor of the socket for another process, and the path of its file if that goes with
-    /// it. `None` when it is closed.
-    pub(crate) fn share(&self) -> io::Result<Option<(OwnedFd, Option<PathBuf>)>> {
+    /// A descriptor of the socket for another process, and its file if that goes with it. `None`
+    /// when it is closed.
+    pub(crate) fn share(&self) -> io::Result<Option<(OwnedFd, Option<Rc<SocketFile>>)>> {
         let socket = self.socket.borrow();
         let Some(socket) = &*socket else {
             return Ok(None);
         };
-        let path = socket.file().map(|file| file.path().to_owned());
-        Ok(Some((socket.as_fd().try_clone_to_owned()?, path)))
-    }
-
-    /// Leaves the file of a Unix socket to whoever listens there from now on.
-    pub(crate) fn leave_file(&self) {
-        let mut socket = self.socket.borrow_mut();
-        if let Some(file) = socket.as_mut().and_then(ListeningSocket::take_file) {
-            file.leave();
-        }
+        let file = socket.file().cloned();
+        Ok(Some((socket.as_fd().try_clone_to_owned()?, file)))
     }
 
     fn may_accept(&self, ioloop: &Handle) -> bool {
@@ -253,15 +240,9 @@ impl Acceptor {
     }
 
     fn come_back_after(&self, ioloop: &Handle, pause: Duration) {
-        let Some(token) = self.token.get() else {
-            return;
-        };
-        let deadline = self.deadline.get().unwrap_or_else(|| {
-            let deadline = ioloop.add_deadline(token);
-            self.deadline.set(Some(deadline));
-            deadline
-        });
-        ioloop.set_deadline(deadline, Some(pause));
+        if let Some(token) = self.token.get() {
+            ioloop.set_deadline(token, Some(pause));
+        }
     }
 
     /// At most one line a second, however many connections fail.

@@ -69,8 +69,11 @@ impl Admission {
         Self::behind(ioloop, limits, TrustedPeers::default())
     }
 
-    /// As [`Self::new`], with proxies in front.
-    pub(crate) fn behind(ioloop: &Handle, limits: AdmissionLimits, proxies: TrustedPeers) -> Self {
+    /// As [`Self::new`], with proxies in front: their own connections are not counted per peer,
+    /// but the peers that they tell, see [`ProxyProtocol::accept_admitted`].
+    ///
+    /// [`ProxyProtocol::accept_admitted`]: crate::ProxyProtocol::accept_admitted
+    pub fn behind(ioloop: &Handle, limits: AdmissionLimits, proxies: TrustedPeers) -> Self {
         let pacing = limits
             .accepts_per_second
             .map(|(per_second, burst)| Pacing::new(per_second, burst));

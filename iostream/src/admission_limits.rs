@@ -85,6 +85,11 @@ impl AdmissionLimits {
         self
     }
 
+    /// Whether a maximum of zero keeps everybody out, which nobody wants.
+    pub fn admits_nobody(&self) -> bool {
+        self.connections_max == Some(0)
+    }
+
     /// How long connections may wait in the backlog while the process is out of descriptors.
     /// Most shortages are shorter; when this one lasts longer, those who wait are accepted with a
     /// descriptor kept in reserve and closed, so that they see an end instead of silence. Default

@@ -18,7 +18,9 @@ const WRITTEN_BYTES_PER_TURN: u32 = 1024 * 1024;
 /// What a stream has read and sent in the present turn.
 #[derive(Default)]
 pub(crate) struct Budget {
-    turn: Cell<u64>,
+    /// The low half of its number: one that seems to be the present one, four thousand million
+    /// turns later, costs the stream a turn.
+    turn: Cell<u32>,
     read: Cell<u32>,
     written: Cell<u32>,
 }
@@ -45,6 +47,7 @@ impl Budget {
     }
 
     fn begin(&self, turn: u64) {
+        let turn = turn as u32;
         if self.turn.replace(turn) != turn {
             self.read.set(0);
             self.written.set(0);

@@ -10,44 +10,45 @@ use std::rc::Rc;
 use std::task::Context;
 use std::time::Duration;
 
-use squall_ioloop::{Handle, Interest, Ready, Source, Timeout, Token};
+use squall_ioloop::{Handle, Interest, Ready, Source, Token};
 
 use crate::budget::Budget;
 use crate::carrier::Carrier;
 use crate::error::Interruption;
 use crate::extras::Extras;
 use crate::shared::Shared;
-use crate::waiter::{Closer, Closers, Waiter, Waiters};
+use crate::waiter::{Awaited, Told, Waiter, Waiting, Waits};
 use crate::write_buffer::WriteBuffer;
 use crate::{StreamClosed, StreamError, Transport};
 
 pub(crate) struct Core {
     pub(crate) ioloop: Handle,
     pub(crate) shared: Rc<Shared>,
-    state: RefCell<State>,
+    state: Cell<State>,
+    /// Why it is not open any more, if something has failed.
+    cause: OnceCell<Rc<io::Error>>,
     token: Cell<Option<Token>>,
-    deadline: Cell<Option<Timeout>>,
     /// What the transport is believed to be ready for; a short read or write takes it back.
     ready: Cell<Ready>,
     /// What the next wait is to be ended with.
     interruption: Cell<Option<Interruption>>,
     pub(crate) is_flush_queued: Cell<bool>,
     pub(crate) reader: Waiter,
-    pub(crate) writers: Waiters,
-    pub(crate) closers: Closers,
+    pub(crate) waits: Waits,
     pub(crate) write_buffer: RefCell<WriteBuffer>,
     pub(crate) budget: Budget,
     pub(crate) extras: OnceCell<Box<Extras>>,
     pub(crate) transport: Carrier,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
     /// A write has failed: nothing can be written any more, and what has arrived can still be read.
     /// A server that answers early and goes away makes a write fail of a peer that has not read the
     /// answer yet (`docs/decisions/008-half-failed.md`).
-    Failed(StreamClosed),
-    Closed(StreamClosed),
+    Failed,
+    Closed,
 }
 
 impl Core {
@@ -56,16 +57,15 @@ impl Core {
         let core = Rc::new(Self {
             ioloop: ioloop.clone(),
             shared: Shared::of(ioloop),
-            state: RefCell::new(State::Open),
+            state: Cell::new(State::Open),
+            cause: OnceCell::new(),
             token: Cell::new(None),
-            deadline: Cell::new(None),
             // A fresh transport takes bytes; if not, the first write says so.
             ready: Cell::new(Ready::WRITABLE),
             interruption: Cell::new(None),
             is_flush_queued: Cell::new(false),
             reader: Waiter::default(),
-            writers: Waiters::default(),
-            closers: Closers::default(),
+            waits: Waits::default(),
             write_buffer: RefCell::default(),
             budget: Budget::default(),
             extras: OnceCell::new(),
@@ -174,15 +174,9 @@ impl Core {
 
     pub(crate) fn set_deadline(&self, after: Option<Duration>) {
         self.forget(Interruption::Deadline);
-        let Some(token) = self.token.get() else {
-            return;
-        };
-        let deadline = self.deadline.get().unwrap_or_else(|| {
-            let deadline = self.ioloop.add_deadline(token);
-            self.deadline.set(Some(deadline));
-            deadline
-        });
-        self.ioloop.set_deadline(deadline, after);
+        if let Some(token) = self.token.get() {
+            self.ioloop.set_deadline(token, after);
+        }
     }
 
     /// What the wait that is about to begin is to be ended with at once.
@@ -190,9 +184,13 @@ impl Core {
         self.interruption.take().map(StreamError::from)
     }
 
+    pub(crate) fn is_interrupted_by(&self, interruption: Interruption) -> bool {
+        self.interruption.get() == Some(interruption)
+    }
+
     /// Takes back what nobody was told of yet.
     pub(crate) fn forget(&self, interruption: Interruption) {
-        if self.interruption.get() == Some(interruption) {
+        if self.is_interrupted_by(interruption) {
             self.interruption.set(None);
         }
     }
@@ -208,19 +206,19 @@ impl Core {
         };
         self.interruption.set(Some(told));
         self.reader.wake();
-        self.writers.wake();
+        self.wake_writers();
     }
 
     // ---- closing
 
     /// Whether nothing can be written any more.
     pub(crate) fn is_closed(&self) -> bool {
-        !matches!(*self.state.borrow(), State::Open)
+        self.state.get() != State::Open
     }
 
     /// Whether nothing can be read any more, either.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(*self.state.borrow(), State::Closed(_))
+        self.state.get() == State::Closed
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -228,17 +226,22 @@ impl Core {
     }
 
     pub(crate) fn check_open(&self) -> Result<(), StreamClosed> {
-        match &*self.state.borrow() {
-            State::Open => Ok(()),
-            State::Failed(closed) | State::Closed(closed) => Err(closed.clone()),
+        if self.is_closed() {
+            return Err(self.closed());
         }
+        Ok(())
     }
 
     pub(crate) fn check_readable(&self) -> Result<(), StreamClosed> {
-        match &*self.state.borrow() {
-            State::Open | State::Failed(_) => Ok(()),
-            State::Closed(closed) => Err(closed.clone()),
+        if self.is_over() {
+            return Err(self.closed());
         }
+        Ok(())
+    }
+
+    #[cold]
+    fn closed(&self) -> StreamClosed {
+        StreamClosed::with_cause(self.cause.get().cloned())
     }
 
     pub(crate) fn token(&self) -> Option<Token> {
@@ -251,8 +254,8 @@ impl Core {
         if self.is_closed() {
             return;
         }
-        self.state
-            .replace(State::Failed(StreamClosed::because(error)));
+        self.state.set(State::Failed);
+        let _ = self.cause.set(Rc::new(error));
         drop(self.take_unsent());
         if let Some(extras) = self.extras.get() {
             // Nobody waits for the peer to take anything any more.
@@ -261,7 +264,7 @@ impl Core {
         // There may be no further event.
         self.set_ready(Ready::READABLE);
         self.reader.wake();
-        self.writers.wake();
+        self.wake_writers();
         self.tell_closers();
     }
 
@@ -282,22 +285,21 @@ impl Core {
     }
 
     fn close_with(&self, closed: StreamClosed, close: impl FnOnce(&dyn Transport, bool)) {
-        let (first, has_failed) = match &*self.state.borrow() {
-            State::Open => (closed, false),
-            State::Failed(first) => (first.clone(), true),
-            State::Closed(_) => return,
+        let has_failed = match self.state.replace(State::Closed) {
+            State::Open => false,
+            State::Failed => true,
+            State::Closed => return,
         };
-        self.state.replace(State::Closed(first));
+        if let (false, Some(cause)) = (has_failed, closed.into_cause()) {
+            let _ = self.cause.set(cause);
+        }
         let unsent = self.take_unsent();
         let is_all_sent = !has_failed && unsent.as_ref().is_some_and(WriteBuffer::is_empty);
         drop(unsent);
-        if let Some(deadline) = self.deadline.take() {
-            self.ioloop.remove_timeout(deadline);
-        }
         self.release_extras();
         close(&*self.transport, is_all_sent);
         self.reader.wake();
-        self.writers.wake();
+        self.wake_writers();
         self.tell_closers();
         // Last: the loop's reference may be the last but one.
         if let Some(token) = self.token.take() {
@@ -341,10 +343,26 @@ impl Core {
     }
 
     fn tell_closers(&self) {
-        for closer in self.closers.take() {
-            match closer {
-                Closer::Call(callback) => self.ioloop.add_callback(callback),
-                Closer::Wake(waker) => waker.wake(),
+        self.tell(Awaited::End);
+    }
+
+    pub(crate) fn wake_writers(&self) {
+        self.tell(Awaited::Room);
+    }
+
+    #[inline]
+    fn tell(&self, awaited: Awaited) {
+        if let Some(waiting) = self.waits.take(awaited) {
+            self.tell_all(waiting);
+        }
+    }
+
+    #[cold]
+    fn tell_all(&self, waiting: Vec<Waiting>) {
+        for waiting in waiting {
+            match waiting.told {
+                Told::Call(callback) => self.ioloop.add_callback(callback),
+                Told::Wake(waker) => waker.wake(),
             }
         }
     }
@@ -374,7 +392,7 @@ impl Source for Core {
         if ready.contains(Ready::WRITABLE) {
             self.flush_transport();
             self.flush();
-            self.writers.wake();
+            self.wake_writers();
         }
         if ready.contains(Ready::READABLE) {
             self.note_arrival();
@@ -400,6 +418,6 @@ mod tests {
     fn a_core_is_small() {
         // One of them is what an idle stream costs; what few streams need is behind `extras`.
         let size = size_of::<Core>();
-        assert!(size <= 280, "{size} bytes");
+        assert!(size <= 128, "{size} bytes");
     }
 }

@@ -102,15 +102,21 @@ impl IoStream {
         Ok(found)
     }
 
-    pub(crate) async fn decode_within<T, E: From<StreamError>>(
+    /// Not an `async fn`, which would keep its arguments twice: an idle connection waits in here.
+    pub(crate) fn decode_within<T, E: From<StreamError>>(
         &mut self,
         unread_bytes_max: usize,
         mut step: impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
-    ) -> Result<T, E> {
-        if let Some(found) = self.decode_buffered(&mut step)? {
-            return Ok(found);
-        }
-        poll_fn(|cx| self.poll_decode(cx, unread_bytes_max, 0, &mut step)).await
+    ) -> impl Future<Output = Result<T, E>> {
+        let mut has_looked = false;
+        poll_fn(move |cx| {
+            if !std::mem::replace(&mut has_looked, true) {
+                if let Some(found) = self.decode_buffered(&mut step)? {
+                    return Poll::Ready(Ok(found));
+                }
+            }
+            self.poll_decode(cx, unread_bytes_max, 0, &mut step)
+        })
     }
 
     /// Goes on where `decode_buffered` has found too little. As long as less than `wanted` bytes

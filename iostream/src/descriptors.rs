@@ -142,3 +142,39 @@ impl Transport for DescriptorTransport {
         self.inner.local_addr()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use squall_ioloop::{IoLoop, with_timeout};
+
+    use super::*;
+    use crate::{IoStream, SocketTransport};
+
+    /// The system gives no more in one read than came with one set of descriptors, and tells of
+    /// the rest no second time.
+    #[test]
+    fn what_comes_behind_a_set_of_descriptors_is_read_without_another_event() {
+        let ioloop = IoLoop::new().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let descriptor = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let carry = |socket: UnixStream, descriptors: Vec<OwnedFd>| {
+            let socket = SocketTransport::try_from(socket).unwrap();
+            DescriptorTransport::new(Box::new(socket), descriptors)
+        };
+        let sender = carry(ours, vec![descriptor]);
+        assert_eq!(sender.write(b"with one, ").unwrap(), 10);
+        assert_eq!(sender.write(b"and without").unwrap(), 11);
+        let receiver = carry(theirs, Vec::new());
+        let incoming = receiver.incoming();
+        let mut stream = IoStream::new(&ioloop, receiver).unwrap();
+        // Only a failure waits so long.
+        let patience = Duration::from_secs(10);
+        let read = ioloop.run_until(with_timeout(patience, stream.read_bytes(21)));
+        let read = read.unwrap().expect("the rest is there").unwrap();
+        assert_eq!(read, b"with one, and without");
+        assert_eq!(incoming.take().len(), 1);
+    }
+}

@@ -27,6 +27,14 @@ impl StreamClosed {
     /// The end that a peer or we ourselves have asked for.
     pub(crate) const ORDERLY: Self = Self { cause: None };
 
+    pub(crate) fn with_cause(cause: Option<Rc<io::Error>>) -> Self {
+        Self { cause }
+    }
+
+    pub(crate) fn into_cause(self) -> Option<Rc<io::Error>> {
+        self.cause
+    }
+
     pub(crate) fn because(error: io::Error) -> Self {
         Self {
             cause: Some(Rc::new(error)),

@@ -11,13 +11,14 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
-use squall_ioloop::{Handle, Ready, Source, Timeout, Token};
+use squall_ioloop::{Handle, Ready, Source, Token};
 
 use crate::core::Core;
 use crate::error::{CutOff, Interruption, StreamClosed};
 use crate::guards::{Finding, Watch};
 use crate::memory_budget::Member;
 use crate::rate_limit::Throttle;
+use crate::settings::Rare;
 use crate::shared::RECEIVE_BYTES;
 use crate::{Guards, MemoryBudget, RateLimit};
 
@@ -49,7 +50,7 @@ pub(crate) struct Extras {
     reading: RefCell<Throttle>,
     writing: RefCell<Throttle>,
     member: RefCell<Option<Member>>,
-    alarm: OnceCell<(Token, Timeout)>,
+    alarm: OnceCell<Token>,
     /// When the alarm will fire, if it is set.
     alarm_at: Cell<Option<Instant>>,
 }
@@ -118,6 +119,30 @@ impl Core {
         self.reader.wake();
     }
 
+    pub(crate) fn take_rare(&self) -> Option<Rare> {
+        let extras = self.extras.get()?;
+        let member = extras.member.take();
+        Some(Rare {
+            watermarks: extras.watermarks.get(),
+            unsent_bytes_max: extras.unsent_bytes_max.get(),
+            watch: extras.watch.take(),
+            reading: extras.reading.take(),
+            writing: extras.writing.take(),
+            budget: member.as_ref().map(Member::budget),
+        })
+    }
+
+    pub(crate) fn put_rare(self: &Rc<Self>, rare: Rare, unread: usize) {
+        let extras = self.extras_with_alarm();
+        extras.watermarks.set(rare.watermarks);
+        extras.unsent_bytes_max.set(rare.unsent_bytes_max);
+        extras.watch.replace(rare.watch);
+        extras.reading.replace(rare.reading);
+        extras.writing.replace(rare.writing);
+        self.set_memory_budget(rare.budget.as_ref(), unread);
+        self.set_alarm(extras);
+    }
+
     fn extras(&self) -> &Extras {
         self.extras.get_or_init(Box::default)
     }
@@ -131,8 +156,7 @@ impl Core {
                 .ioloop
                 .register(alarm, None, squall_ioloop::Interest::Both)
             {
-                let timeout = self.ioloop.add_deadline(token);
-                let _ = extras.alarm.set((token, timeout));
+                let _ = extras.alarm.set(token);
             }
         }
         extras
@@ -281,8 +305,7 @@ impl Core {
         drop(extras.reading.take());
         drop(extras.writing.take());
         extras.watch.replace(None);
-        if let Some((token, timeout)) = extras.alarm.get() {
-            self.ioloop.remove_timeout(*timeout);
+        if let Some(token) = extras.alarm.get() {
             self.ioloop.deregister(*token, None);
         }
     }
@@ -301,7 +324,7 @@ impl Core {
         }
         if is_due(&extras.writing) {
             self.flush();
-            self.writers.wake();
+            self.wake_writers();
         }
         let look = || extras.watch.borrow_mut().as_mut()?.look(now);
         match look() {
@@ -332,13 +355,13 @@ impl Core {
 
     /// Moves the alarm if it would be later. One that is early finds out when it fires.
     fn alarm_by(&self, extras: &Extras, at: Instant) {
-        let (Some((_, timeout)), false) = (extras.alarm.get(), self.is_over()) else {
+        let (Some(token), false) = (extras.alarm.get(), self.is_over()) else {
             return;
         };
         if extras.alarm_at.get().is_none_or(|set| at < set) {
             extras.alarm_at.set(Some(at));
             let after = at.saturating_duration_since(self.ioloop.now());
-            self.ioloop.set_deadline(*timeout, Some(after));
+            self.ioloop.set_deadline(*token, Some(after));
         }
     }
 }

@@ -68,7 +68,8 @@ static ARE_TAKEN: AtomicBool = AtomicBool::new(false);
 /// begins.
 ///
 /// # Errors
-/// [`InheritError`]; then all of them are closed. Where a unit has sockets for datagrams too, see
+/// [`InheritError`]. One that is no listener closes all of them; for the rest see [`inherited`].
+/// Where a unit has sockets for datagrams too, see
 /// [`inherited`].
 pub fn inherited_listeners() -> Result<Vec<NamedListener>, InheritError> {
     let to_listener =
@@ -89,7 +90,8 @@ pub fn inherited_listeners() -> Result<Vec<NamedListener>, InheritError> {
 /// As [`inherited_listeners`], with any kind of descriptor.
 ///
 /// # Errors
-/// [`InheritError`].
+/// [`InheritError`]. Where it names a descriptor, those before that one are closed, and those
+/// behind it stay open and are nobody's.
 pub fn inherited() -> Result<Vec<Inherited>, InheritError> {
     let names = names_for(std::process::id(), env::var_os)?;
     if names.is_empty() {

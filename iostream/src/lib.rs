@@ -146,6 +146,7 @@ mod read_into;
 mod relay;
 mod resolver;
 mod sending;
+mod settings;
 mod shared;
 mod socket;
 mod spare;

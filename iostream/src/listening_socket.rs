@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use socket2::{SockRef, Socket, Type};
 
@@ -15,7 +16,7 @@ pub(crate) enum ListeningSocket {
     Tcp(mio::net::TcpListener),
     /// With its file, if removing that is ours. First, so that it goes while the socket is still
     /// open: then nobody takes the file for one that a dead server has left.
-    Unix(Option<SocketFile>, mio::net::UnixListener),
+    Unix(Option<Rc<SocketFile>>, mio::net::UnixListener),
 }
 
 impl ListeningSocket {
@@ -57,20 +58,13 @@ impl ListeningSocket {
         }
     }
 
-    pub(crate) fn take_file(&mut self) -> Option<SocketFile> {
-        match self {
-            Self::Tcp(_) => None,
-            Self::Unix(file, _) => file.take(),
-        }
-    }
-
     pub(crate) fn put_file(&mut self, file: SocketFile) {
         if let Self::Unix(place, _) = self {
-            *place = Some(file);
+            *place = Some(Rc::new(file));
         }
     }
 
-    pub(crate) fn file(&self) -> Option<&SocketFile> {
+    pub(crate) fn file(&self) -> Option<&Rc<SocketFile>> {
         match self {
             Self::Tcp(_) => None,
             Self::Unix(file, _) => file.as_ref(),

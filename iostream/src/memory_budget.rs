@@ -165,6 +165,10 @@ pub(crate) struct Member {
 }
 
 impl Member {
+    pub(crate) fn budget(&self) -> MemoryBudget {
+        MemoryBudget(self.ledger.clone())
+    }
+
     pub(crate) fn set_unread(&mut self, unread: usize) {
         let before = std::mem::replace(&mut self.unread, unread);
         self.change(before, unread);

@@ -94,22 +94,34 @@ impl StreamHandle {
         Poll::Ready(Ok(accepted))
     }
 
-    /// [`Self::drained`], polled.
-    pub(crate) fn poll_drained(
+    /// [`Self::drained`], polled: for a future of one's own. A task that gives up is woken once all
+    /// the same, when there is room; the future of [`Self::drained`] takes its place back.
+    ///
+    /// # Errors
+    /// As [`Self::drained`].
+    pub fn poll_drained(
         &self,
         cx: &Context<'_>,
         unsent_max: usize,
     ) -> Poll<Result<(), StreamError>> {
+        let drained = self.poll_is_drained(unsent_max);
+        if drained.is_pending() {
+            self.core().wait_for_room(cx);
+        }
+        drained
+    }
+
+    /// The same for a caller that has a place of its own among those that wait for room.
+    pub(crate) fn poll_is_drained(&self, unsent_max: usize) -> Poll<Result<(), StreamError>> {
         let core = self.core();
         core.flush();
         if self.unsent_len() <= unsent_max {
             return Poll::Ready(self.check_open().map_err(StreamError::from));
         }
-        if let Some(interruption) = core.take_interruption() {
-            return Poll::Ready(Err(interruption));
+        match core.take_interruption() {
+            Some(interruption) => Poll::Ready(Err(interruption)),
+            None => Poll::Pending,
         }
-        core.wait_for_room(cx);
-        Poll::Pending
     }
 
     /// [`Self::shutdown_write`], polled. What was closed before without a failure is shut down.

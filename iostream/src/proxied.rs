@@ -8,10 +8,12 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use squall_ioloop::{TimedOut, with_timeout};
+
 use crate::admission::Row;
 use crate::proxied_transport::ProxiedTransport;
 use crate::proxy_protocol::{Decoded, Header, HeaderError, Signature, decode};
-use crate::{Address, IoStream, Step, StreamClosed, StreamError, TrustedPeers};
+use crate::{Address, Admission, IoStream, Step, StreamClosed, StreamError, TrustedPeers};
 
 /// Who may send a header of the [PROXY protocol](crate::proxy_protocol), and who must.
 ///
@@ -85,7 +87,8 @@ impl ProxyProtocol {
     /// Reads the header, if the stream's peer is to send one. The stream that comes back tells the
     /// addresses of the header as its [`peer_addr`](crate::StreamHandle::peer_addr) and
     /// [`local_addr`](crate::StreamHandle::local_addr), also when TLS is put around it. Handles of
-    /// the stream that went in are closed.
+    /// the stream that went in are closed. What was set on it (its deadline, guards, rates, budget,
+    /// watermarks and cap) is set on the one that comes back, and holds meanwhile.
     ///
     /// # Errors
     /// [`ProxyProtocolError`]; the stream is closed then.
@@ -105,16 +108,29 @@ impl ProxyProtocol {
         self.accept_from(stream, is_trusted, |_| Ok(None)).await
     }
 
-    /// As [`Self::accept`], from a peer that is known; `admit` may refuse the one that the header
-    /// tells.
-    pub(crate) async fn accept_with(
+    /// As [`Self::accept`], from a peer that is known, and within the limits of an admission: the
+    /// peer that the header tells has its place there, beside that of the proxy's connection. The
+    /// admission has to know the proxies, see [`Admission::behind`].
+    ///
+    /// # Errors
+    /// As [`Self::accept`], and [`ProxyProtocolError::TooManyConnections`].
+    pub async fn accept_admitted(
         &self,
         stream: IoStream,
         peer: &Address,
-        admit: impl FnOnce(&Address) -> Result<Option<Rc<Row>>, ProxyProtocolError>,
+        admission: &Admission,
     ) -> Result<(IoStream, Option<Header>), ProxyProtocolError> {
         let is_trusted = self.trusted.contains(Some(peer));
+        let admit = |told: &Address| match admission.proxied_row(told) {
+            Some(row) => Ok(Some(row)),
+            None => Err(ProxyProtocolError::TooManyConnections(told.clone())),
+        };
         self.accept_from(stream, is_trusted, admit).await
+    }
+
+    /// Whose word is taken.
+    pub fn trusted(&self) -> &TrustedPeers {
+        &self.trusted
     }
 
     async fn accept_from(
@@ -126,12 +142,21 @@ impl ProxyProtocol {
         if !is_trusted && self.refuses_others {
             return Err(ProxyProtocolError::Untrusted);
         }
-        stream.set_deadline(Some(self.timeout));
+        // Not the stream's own deadline, which is its owner's, as its guards are.
         let header = match is_trusted {
-            true => self.read_header(&mut stream).await?,
-            false => check_for_header(&mut stream).await.map(|()| None)?,
+            true => match with_timeout(self.timeout, self.read_header(&mut stream)).await {
+                Ok(read) => read?,
+                Err(TimedOut) => {
+                    let received = stream.unread_len();
+                    return Err(ProxyProtocolError::TimedOut { received });
+                }
+            },
+            false => {
+                let checked = with_timeout(self.timeout, check_for_header(&mut stream)).await;
+                checked.unwrap_or(Ok(()))?;
+                None
+            }
         };
-        stream.set_deadline(None);
         let ends = header.as_ref().and_then(|header| {
             let (source, destination) = (header.source()?, header.destination()?);
             Some((source.clone(), destination.clone()))
@@ -171,8 +196,12 @@ async fn check_for_header(stream: &mut IoStream) -> Result<(), ProxyProtocolErro
         Signature::V1 | Signature::V2 => Err(ProxyProtocolError::HeaderFromUntrusted),
     });
     match seen.await {
-        Err(error @ ProxyProtocolError::HeaderFromUntrusted) => Err(error),
-        _ => Ok(()),
+        Ok(()) | Err(ProxyProtocolError::Closed(_)) => Ok(()),
+        Err(ProxyProtocolError::TimedOut { .. }) => {
+            let received = stream.unread_len();
+            Err(ProxyProtocolError::TimedOut { received })
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -185,6 +214,7 @@ fn tell(
     row: Option<Rc<Row>>,
 ) -> Result<IoStream, ProxyProtocolError> {
     let ioloop = stream.ioloop().clone();
+    let settings = stream.core().take_settings();
     let cannot_move = |_| io::Error::new(io::ErrorKind::Unsupported, "its transport cannot move");
     let (inner, unread) = stream
         .into_parts()
@@ -199,6 +229,7 @@ fn tell(
     let mut stream = IoStream::new(&ioloop, transport).map_err(ProxyProtocolError::System)?;
     let shared = &stream.handle.core().shared;
     stream.buffer.append(&unread, shared);
+    stream.handle.put_settings(settings, unread.len());
     Ok(stream)
 }
 
@@ -229,7 +260,9 @@ impl From<StreamError> for ProxyProtocolError {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::Closed(closed) => Self::Closed(closed),
-            StreamError::TimedOut => Self::TimedOut { received: 0 },
+            StreamError::TimedOut | StreamError::Idle | StreamError::TooSlow => {
+                Self::TimedOut { received: 0 }
+            }
             // No header is as long as what a stream holds.
             _ => Self::Malformed(HeaderError::BadLineEnd),
         }

@@ -10,6 +10,7 @@ use crate::carrier::Carrier;
 use crate::core::Core;
 use crate::error::CutOff;
 use crate::file_range::FileRange;
+use crate::waiter::Awaited;
 use crate::write_buffer::{Full, SendError};
 use crate::{StreamClosed, StreamError};
 
@@ -46,7 +47,9 @@ impl Core {
 
     pub(crate) fn send_file(&self, range: FileRange) -> Result<(), StreamError> {
         self.check_open()?;
-        self.write_buffer.borrow_mut().push_file(range);
+        self.write_buffer
+            .borrow_mut()
+            .push_file(range, &self.shared);
         Ok(())
     }
 
@@ -117,7 +120,7 @@ impl Core {
         }
         if sent > 0 {
             // Of what has gone here, no event will tell those who wait for it.
-            self.writers.wake();
+            self.wake_writers();
         }
         sent
     }
@@ -217,6 +220,6 @@ impl Core {
     }
 
     pub(crate) fn wait_for_room(&self, cx: &Context<'_>) {
-        self.writers.wait(cx.waker());
+        self.waits.wait(Awaited::Room, cx.waker());
     }
 }

@@ -6,18 +6,24 @@ use std::rc::Rc;
 
 use squall_ioloop::Handle;
 
+use crate::write_buffer::Pieces;
+
 /// One read takes at most this much. 64 KiB is what a socket's default receive buffer holds.
 pub(crate) const RECEIVE_BYTES: usize = 64 * 1024;
 
 /// A spare buffer that has grown past this goes back to the allocator.
 pub(crate) const SPARE_BYTES_MAX: usize = 16 * 1024;
-/// So at most 1 MiB is kept.
+/// So at most 1 MiB is kept of each kind.
 const SPARES_MAX: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Shared {
     receive: Cell<Option<Box<[u8]>>>,
     spares: RefCell<Vec<Vec<u8>>>,
+    /// Write buffers that were emptied, with the memory of one piece each.
+    #[expect(clippy::vec_box, reason = "the boxes go from stream to stream")]
+    spare_pieces: RefCell<Vec<Box<Pieces>>>,
+    last_number: Cell<u64>,
 }
 
 impl Shared {
@@ -52,5 +58,23 @@ impl Shared {
             buffer.clear();
             spares.push(buffer);
         }
+    }
+
+    pub(crate) fn take_pieces(&self) -> Box<Pieces> {
+        self.spare_pieces.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Of pieces that are all sent.
+    pub(crate) fn give_pieces(&self, pieces: Box<Pieces>) {
+        let mut spares = self.spare_pieces.borrow_mut();
+        if spares.len() < SPARES_MAX {
+            spares.push(pieces);
+        }
+    }
+
+    /// One that no place of any stream of the loop has had (`waiter.rs`).
+    pub(crate) fn next_number(&self) -> u64 {
+        self.last_number.set(self.last_number.get() + 1);
+        self.last_number.get()
     }
 }

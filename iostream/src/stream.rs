@@ -17,7 +17,8 @@ use squall_ioloop::Handle;
 use crate::core::Core;
 use crate::file_range::FileRange;
 use crate::read_buffer::ReadBuffer;
-use crate::waiter::{Closer, Place};
+use crate::settings::Settings;
+use crate::waiter::{Awaited, Place, Told, UNNUMBERED};
 use crate::{
     Address, Guards, MemoryBudget, RateLimit, SocketTransport, StreamClosed, StreamError, Transport,
 };
@@ -176,6 +177,10 @@ impl StreamHandle {
         &self.core
     }
 
+    pub(crate) fn put_settings(&self, settings: Settings, unread: usize) {
+        self.core.put_settings(settings, unread);
+    }
+
     // ---- writing
 
     /// Buffers a copy of `bytes`, to be sent at the end of this turn at the latest.
@@ -323,7 +328,15 @@ impl StreamHandle {
     /// [`StreamError::Closed`], or [`StreamError::TimedOut`] when the deadline passes first; the
     /// like for the [`Guards`].
     pub async fn drained(&self, unsent_max: usize) -> Result<(), StreamError> {
-        poll_fn(|cx| self.poll_drained(cx, unsent_max)).await
+        let mut place = Place::new(&self.core.waits, Awaited::Room);
+        poll_fn(|cx| {
+            let drained = self.poll_is_drained(unsent_max);
+            if drained.is_pending() {
+                place.wait(&self.core.shared, cx.waker());
+            }
+            drained
+        })
+        .await
     }
 
     /// Sends what is unsent, then says to the peer that no more will come. Reading goes on. A later
@@ -371,12 +384,12 @@ impl StreamHandle {
     /// `set_close_callback`, as a future. Input that came before may still be unread. Any number
     /// of tasks may wait, and those that give up leave nothing behind.
     pub async fn closed(&self) {
-        let mut place = Place::new(&self.core.closers);
+        let mut place = Place::new(&self.core.waits, Awaited::End);
         poll_fn(|cx| {
             if self.core.is_closing() {
                 return Poll::Ready(());
             }
-            place.wait(cx.waker());
+            place.wait(&self.core.shared, cx.waker());
             Poll::Pending
         })
         .await;
@@ -388,7 +401,8 @@ impl StreamHandle {
         if self.core.is_closing() {
             self.core.ioloop.add_callback(callback);
         } else {
-            self.core.closers.add(Closer::Call(Box::new(callback)));
+            let told = Told::Call(Box::new(callback));
+            self.core.waits.add(UNNUMBERED, Awaited::End, told);
         }
     }
 

@@ -302,11 +302,9 @@ impl Shared {
         stream: IoStream,
         peer: &Address,
     ) -> Result<(IoStream, Address), ProxyProtocolError> {
-        let admit = |told: &Address| match self.admission.proxied_row(told) {
-            Some(row) => Ok(Some(row)),
-            None => Err(ProxyProtocolError::TooManyConnections(told.clone())),
-        };
-        let (stream, header) = policy.accept_with(stream, peer, admit).await?;
+        let (stream, header) = policy
+            .accept_admitted(stream, peer, &self.admission)
+            .await?;
         let told = header.as_ref().and_then(|header| header.source());
         let peer = told.unwrap_or(peer).clone();
         Ok((stream, peer))

@@ -79,10 +79,24 @@ impl TrustedPeers {
 
 fn parse_network(text: &str) -> Result<IpNet, NotANetwork> {
     IpNet::from_str(text)
+        .map(to_canonical)
         .or_else(|_| IpAddr::from_str(text).map(|ip| IpNet::from(ip.to_canonical())))
         .map_err(|_| NotANetwork {
             text: text.chars().take(80).collect(),
         })
+}
+
+/// A network of IPv4 addresses that are written as IPv6 ones is one of IPv4 addresses, as its
+/// members are (RFC 4291, section 2.5.5.2). One that holds others too is left as it is, and holds
+/// none of them: nobody who writes `::/0` means all of IPv4.
+fn to_canonical(network: IpNet) -> IpNet {
+    const MAPPED_BITS: u8 = 96;
+    let is_mapped = network.addr().to_canonical().is_ipv4() && network.addr().is_ipv6();
+    let prefix = network.prefix_len().checked_sub(MAPPED_BITS);
+    prefix
+        .filter(|_| is_mapped)
+        .and_then(|prefix| IpNet::new(network.addr().to_canonical(), prefix).ok())
+        .unwrap_or(network)
 }
 
 impl fmt::Display for NotANetwork {
@@ -124,6 +138,14 @@ mod tests {
         check(&["2001:db8::/32"], "[2001:db8:ffff::1]:1", true);
         check(&["2001:db8::/32"], "[2001:db9::]:1", false);
         check(&["::ffff:192.0.2.7"], "192.0.2.7:1", true);
+        check(&["::ffff:10.0.0.0/104"], "10.1.2.3:1", true);
+        check(&["::ffff:10.0.0.0/104"], "[::ffff:10.1.2.3]:1", true);
+        check(&["::ffff:10.0.0.0/104"], "11.0.0.1:1", false);
+        check(&["::ffff:0:0/96"], "192.0.2.7:1", true);
+        check(&["::ffff:192.0.2.7/128"], "192.0.2.7:1", true);
+        check(&["::ffff:192.0.2.7/128"], "192.0.2.8:1", false);
+        check(&["::/0"], "192.0.2.7:1", false);
+        check(&["::ffff:0:0/95"], "192.0.2.7:1", false);
     }
 
     #[test]

@@ -68,7 +68,10 @@ pub fn bind_unix_socket(
         .listen(options.backlog)
         .map_err(at(BindPhase::Listen))?;
     let socket = mio::net::UnixListener::from_std(socket.into());
-    Ok(Listener::from_socket(ListeningSocket::Unix(file, socket)))
+    Ok(Listener::from_socket(ListeningSocket::Unix(
+        file.map(Rc::new),
+        socket,
+    )))
 }
 
 fn address_of(path: &Path) -> Result<(Address, SockAddr), BindError> {
@@ -153,7 +156,8 @@ fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// The file of a listening Unix socket: removed when dropped, if it is still the same.
+/// The file of a listening Unix socket: removed when dropped, if it is still the same. Shared with
+/// an exchange in which the socket is handed over: the file stays until that has ended.
 pub(crate) struct SocketFile {
     /// Absolute, for the process may change its directory.
     path: PathBuf,
@@ -163,6 +167,7 @@ pub(crate) struct SocketFile {
 
 /// A file that is still in the charge of the process that its socket comes from.
 pub(crate) struct Adoption {
+    path: PathBuf,
     found: Option<(u64, u64)>,
     identity: Rc<Cell<Option<(u64, u64)>>>,
 }
@@ -182,6 +187,7 @@ impl SocketFile {
         let identity: Rc<Cell<Option<_>>> = Rc::default();
         let found = fs::symlink_metadata(&path).ok();
         let adoption = Adoption {
+            path: path.clone(),
             found: found.as_ref().map(self::identity),
             identity: identity.clone(),
         };
@@ -193,14 +199,21 @@ impl SocketFile {
     }
 
     /// Leaves the file to another owner.
-    pub(crate) fn leave(self) {
+    pub(crate) fn leave(&self) {
         self.identity.set(None);
     }
 }
 
 impl Adoption {
-    pub(crate) fn complete(self) {
+    /// Takes charge. Fails, with the path, where the file is not that of the socket any more: then
+    /// nobody can connect.
+    pub(crate) fn complete(self) -> Result<(), PathBuf> {
         self.identity.set(self.found);
+        let present = fs::symlink_metadata(&self.path).ok();
+        match present.as_ref().map(identity) {
+            Some(present) if Some(present) == self.found => Ok(()),
+            _ => Err(self.path),
+        }
     }
 }
 

@@ -4,30 +4,24 @@
 use std::cell::Cell;
 use std::task::Waker;
 
-/// The waker of the one task that may wait. It is kept between waits: a task that waits again, and
-/// most do, need not clone it again.
+use crate::shared::Shared;
+
+/// The waker of the one task that may wait.
 #[derive(Default)]
 pub(crate) struct Waiter {
     waker: Cell<Option<Waker>>,
-    is_waiting: Cell<bool>,
 }
 
 impl Waiter {
     pub(crate) fn wait(&self, waker: &Waker) {
-        self.is_waiting.set(true);
-        let known = self.waker.take().filter(|known| known.will_wake(waker));
-        self.waker.set(Some(known.unwrap_or_else(|| waker.clone())));
+        // Nothing is allocated for it: wakers of the loop's tasks are numbers.
+        let before = self.waker.replace(Some(waker.clone()));
+        drop(before);
     }
 
     pub(crate) fn wake(&self) {
-        if self.is_waiting.replace(false) {
-            let waker = self.waker.take();
-            if let Some(waker) = &waker {
-                waker.wake_by_ref();
-            }
-            // A waker that polls at once may have brought another.
-            let newer = self.waker.take();
-            self.waker.set(newer.or(waker));
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
         }
     }
 }
@@ -55,63 +49,135 @@ impl Waiters {
     }
 }
 
-/// Who is to be told, once, that the peer has gone or the stream is closed. A stream may live
-/// long, and a task may wait for its end many times and in vain, so each place can be given back.
+/// Who waits for a stream beside its reader. Mostly nobody does, and then this is a null pointer.
+///
+/// A stream may live long, and a task may wait for the same thing many times and in vain, so each
+/// place can be given back.
 #[derive(Default)]
-pub(crate) struct Closers {
-    places: Cell<Vec<(u64, Closer)>>,
-    next_id: Cell<u64>,
+pub(crate) struct Waits {
+    #[expect(
+        clippy::box_collection,
+        reason = "of a stream that idles, each word counts"
+    )]
+    places: Cell<Option<Box<Vec<Waiting>>>>,
 }
 
-pub(crate) enum Closer {
+pub(crate) struct Waiting {
+    number: u64,
+    awaited: Awaited,
+    pub(crate) told: Told,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// That something of what is unsent goes.
+    Room,
+    /// That the peer has gone, or the stream is closed.
+    End,
+}
+
+/// How it is told, once.
+pub(crate) enum Told {
     Call(Box<dyn FnOnce()>),
     Wake(Waker),
 }
 
-impl Closers {
-    /// Returns the number of the place, for [`Self::remove`].
-    pub(crate) fn add(&self, closer: Closer) -> u64 {
-        let id = self.next_id.get();
-        self.next_id.set(id + 1);
-        let mut places = self.places.take();
-        places.push((id, closer));
-        self.places.set(places);
-        id
+impl Waits {
+    pub(crate) fn add(&self, number: u64, awaited: Awaited, told: Told) {
+        let mut places = self.places.take().unwrap_or_default();
+        places.push(Waiting {
+            number,
+            awaited,
+            told,
+        });
+        self.places.set(Some(places));
     }
 
-    pub(crate) fn remove(&self, id: u64) {
-        let mut places = self.places.take();
-        let at = places.iter().position(|(known, _)| *known == id);
-        let removed = at.map(|at| places.remove(at));
+    /// For who has no place to give back: a task that polls again and again has one all the same.
+    pub(crate) fn wait(&self, awaited: Awaited, waker: &Waker) {
+        let places = self.places.take();
+        let is_same = |known: &Waiting| {
+            let is_its = matches!(&known.told, Told::Wake(known) if known.will_wake(waker));
+            known.number == UNNUMBERED && known.awaited == awaited && is_its
+        };
+        let is_known = places
+            .as_ref()
+            .is_some_and(|places| places.iter().any(is_same));
         self.places.set(places);
+        if !is_known {
+            self.add(UNNUMBERED, awaited, Told::Wake(waker.clone()));
+        }
+    }
+
+    fn remove(&self, number: u64) {
+        let Some(mut places) = self.places.take() else {
+            return;
+        };
+        let at = places.iter().position(|known| known.number == number);
+        let removed = at.map(|at| places.remove(at));
+        self.places.set((!places.is_empty()).then_some(places));
         // Last: a waker's destructor may be anybody's code.
         drop(removed);
     }
 
-    pub(crate) fn take(&self) -> impl Iterator<Item = Closer> + use<> {
-        self.places.take().into_iter().map(|(_, closer)| closer)
+    /// Those that are to be told, in the order in which they came. Asked several times in each
+    /// answer, so it is one look where nobody waits.
+    #[inline]
+    pub(crate) fn take(&self, awaited: Awaited) -> Option<Vec<Waiting>> {
+        let places = self.places.take()?;
+        Some(self.take_from(*places, awaited))
+    }
+
+    #[cold]
+    fn take_from(&self, places: Vec<Waiting>, awaited: Awaited) -> Vec<Waiting> {
+        let is_told = |known: &Waiting| known.awaited == awaited;
+        let (told, others): (Vec<_>, Vec<_>) = places.into_iter().partition(is_told);
+        self.places
+            .set((!others.is_empty()).then(|| Box::new(others)));
+        told
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let places = self.places.take();
+        let len = places.as_ref().map_or(0, |places| places.len());
+        self.places.set(places);
+        len
     }
 }
 
-/// A place among the closers that is given back when dropped: for a future that waits.
+/// The number of places that nobody gives back.
+pub(crate) const UNNUMBERED: u64 = 0;
+
+/// A place that is given back when dropped: for a future that waits.
 pub(crate) struct Place<'a> {
-    closers: &'a Closers,
-    id: Option<u64>,
+    waits: &'a Waits,
+    awaited: Awaited,
+    /// `UNNUMBERED` while it has none.
+    number: u64,
 }
 
 impl<'a> Place<'a> {
-    pub(crate) fn new(closers: &'a Closers) -> Self {
-        Self { closers, id: None }
+    pub(crate) fn new(waits: &'a Waits, awaited: Awaited) -> Self {
+        Self {
+            waits,
+            awaited,
+            number: UNNUMBERED,
+        }
     }
 
-    pub(crate) fn wait(&mut self, waker: &Waker) {
+    pub(crate) fn wait(&mut self, shared: &Shared, waker: &Waker) {
         self.leave();
-        self.id = Some(self.closers.add(Closer::Wake(waker.clone())));
+        self.number = shared.next_number();
+        let told = Told::Wake(waker.clone());
+        self.waits.add(self.number, self.awaited, told);
     }
 
     fn leave(&mut self) {
-        if let Some(id) = self.id.take() {
-            self.closers.remove(id);
+        let number = std::mem::replace(&mut self.number, UNNUMBERED);
+        if number != UNNUMBERED {
+            self.waits.remove(number);
         }
     }
 }
@@ -119,5 +185,46 @@ impl<'a> Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use squall_ioloop::{IoLoop, with_timeout};
+
+    use crate::memory;
+
+    #[test]
+    fn who_gives_up_waiting_for_room_or_for_the_end_leaves_nothing_behind() {
+        let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+        let (ours, _theirs) = memory::pair(&ioloop, memory::Options::default());
+        ours.write(&[0; 4 * 1024 * 1024]).unwrap();
+        for _ in 0..10 {
+            let patience = Duration::from_millis(1);
+            let drained = ioloop.run_until(with_timeout(patience, ours.drained(0)));
+            assert!(drained.unwrap().is_err(), "nobody reads");
+            let closed = ioloop.run_until(with_timeout(patience, ours.closed()));
+            assert!(closed.unwrap().is_err(), "nobody closes");
+            assert_eq!(ours.core().waits.len(), 0);
+        }
+    }
+
+    #[test]
+    fn who_gives_up_takes_no_place_of_others() {
+        let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+        let (ours, theirs) = memory::pair(&ioloop, memory::Options::default());
+        ours.write(&[0; 4 * 1024 * 1024]).unwrap();
+        let (first, second) = (ours.handle(), ours.handle());
+        let waits = ioloop.spawn(async move { first.drained(0).await });
+        let gives_up = ioloop.spawn(async move { second.drained(0).await });
+        ioloop.run_once(Some(Duration::ZERO)).unwrap();
+        assert_eq!(ours.core().waits.len(), 2);
+        gives_up.abort();
+        assert_eq!(ours.core().waits.len(), 1);
+        drop(theirs);
+        let waited = ioloop.run_until(waits).unwrap().unwrap();
+        assert!(waited.is_err(), "the peer has gone");
     }
 }

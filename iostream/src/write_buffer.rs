@@ -7,18 +7,96 @@ use bytes::Bytes;
 
 use crate::Transport;
 use crate::file_range::FileRange;
-use crate::shared::Shared;
+use crate::shared::{SPARE_BYTES_MAX, Shared};
 
-/// What was written and not yet sent, in order: small writes merged, large ones and shared ones
-/// kept as they are, all of it up to a file sent with one vectored write.
+/// What was written and not yet sent. A stream that has sent all holds a null pointer: the pieces
+/// come from the loop's spares with the first byte, and go back with the last.
 #[derive(Default)]
 pub(crate) struct WriteBuffer {
+    pieces: Option<Box<Pieces>>,
+}
+
+impl WriteBuffer {
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.as_ref().map_or(0, |pieces| pieces.len)
+    }
+
+    /// Its length without that of files.
+    pub(crate) fn memory_len(&self) -> usize {
+        self.pieces.as_ref().map_or(0, |pieces| pieces.memory_len())
+    }
+
+    pub(crate) fn begins_with_file(&self) -> bool {
+        matches!(&self.pieces, Some(pieces) if pieces.begins_with_file())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lets `f` append to the last piece, at most `bytes_max` bytes. More than that is taken back.
+    pub(crate) fn append_with<R>(
+        &mut self,
+        bytes_max: usize,
+        shared: &Shared,
+        f: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Result<R, Full> {
+        let pieces = self.pieces.get_or_insert_with(|| shared.take_pieces());
+        let appended = pieces.append_with(bytes_max, shared, f);
+        self.rest_if_empty(shared);
+        appended
+    }
+
+    /// Queues `bytes` without a copy, unless they are few and follow bytes of our own.
+    pub(crate) fn push_shared(&mut self, bytes: Bytes, shared: &Shared) {
+        if !bytes.is_empty() {
+            let pieces = self.pieces.get_or_insert_with(|| shared.take_pieces());
+            pieces.push_shared(bytes, shared);
+        }
+    }
+
+    pub(crate) fn push_file(&mut self, range: FileRange, shared: &Shared) {
+        if range.len() > 0 {
+            let pieces = self.pieces.get_or_insert_with(|| shared.take_pieces());
+            pieces.push_long(Piece::File(range));
+        }
+    }
+
+    /// One write of as much as the transport takes, up to `bytes_max`. Returns whether it took all
+    /// that was offered.
+    pub(crate) fn send<T: Transport + ?Sized>(
+        &mut self,
+        transport: &T,
+        bytes_max: usize,
+        shared: &Shared,
+    ) -> Result<bool, SendError> {
+        let Some(pieces) = &mut self.pieces else {
+            return Ok(true);
+        };
+        let sent = pieces.send(transport, bytes_max, shared);
+        self.rest_if_empty(shared);
+        sent
+    }
+
+    fn rest_if_empty(&mut self, shared: &Shared) {
+        if let Some(pieces) = self.pieces.take_if(|pieces| pieces.len == 0) {
+            shared.give_pieces(pieces);
+        }
+    }
+}
+
+/// The pieces, in order: small writes merged, large ones and shared ones kept as they are, all of
+/// it up to a file sent with one vectored write.
+#[derive(Default)]
+pub(crate) struct Pieces {
     /// The first piece is inline: one answer, or one frame of a broadcast, needs no queue.
     first: Option<Piece>,
     rest: Option<Box<Rest>>,
     /// How much of the first piece has been sent. Of a file, nothing: what is sent is cut off.
     sent: usize,
     len: usize,
+    /// Memory for the next piece of our own, if it has any.
+    memory: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -71,28 +149,18 @@ const PIECES_PER_WRITE: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Full;
 
-impl WriteBuffer {
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Its length without that of files.
-    pub(crate) fn memory_len(&self) -> usize {
+impl Pieces {
+    fn memory_len(&self) -> usize {
         let first = self.first.as_ref().map_or(0, Piece::file_len);
         let rest = self.rest.as_ref().map_or(0, |rest| rest.file_len);
         self.len - first - rest
     }
 
-    pub(crate) fn begins_with_file(&self) -> bool {
+    fn begins_with_file(&self) -> bool {
         matches!(self.first, Some(Piece::File(_)))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Lets `f` append to the last piece, at most `bytes_max` bytes. More than that is taken back.
-    pub(crate) fn append_with<R>(
+    fn append_with<R>(
         &mut self,
         bytes_max: usize,
         shared: &Shared,
@@ -101,58 +169,70 @@ impl WriteBuffer {
         let has_room =
             matches!(self.last(), Some(Piece::Own(bytes)) if bytes.len() < PIECE_BYTES_MAX);
         if !has_room {
-            self.push(Piece::Own(shared.take_spare()));
+            self.push_own(shared);
         }
         let before = self.last_own().len();
         let undo = Undo {
-            buffer: self,
+            pieces: self,
             before,
         };
-        let result = f(undo.buffer.last_own());
-        let after = undo.buffer.last_own().len();
+        let result = f(undo.pieces.last_own());
+        let after = undo.pieces.last_own().len();
         assert!(after >= before, "a writer only appends");
         if after - before > bytes_max {
             drop(undo);
             return Err(Full);
         }
-        undo.buffer.len += after - before;
+        undo.pieces.len += after - before;
         std::mem::forget(undo);
         if after == 0 {
             if let Some(Piece::Own(bytes)) = self.pop_last() {
-                shared.give_spare(bytes);
+                self.keep(bytes, shared);
             }
         }
         Ok(result)
     }
 
-    /// Queues `bytes` without a copy, unless they are few and follow bytes of our own.
-    pub(crate) fn push_shared(&mut self, bytes: Bytes, shared: &Shared) {
+    /// An empty piece of our own behind the others.
+    fn push_own(&mut self, shared: &Shared) {
+        let memory = std::mem::take(&mut self.memory);
+        let memory = if memory.capacity() == 0 {
+            shared.take_spare()
+        } else {
+            memory
+        };
+        self.push(Piece::Own(memory));
+    }
+
+    /// Keeps the memory of a piece that is sent.
+    fn keep(&mut self, mut bytes: Vec<u8>, shared: &Shared) {
+        if self.memory.capacity() == 0 && bytes.capacity() <= SPARE_BYTES_MAX {
+            bytes.clear();
+            self.memory = bytes;
+        } else {
+            shared.give_spare(bytes);
+        }
+    }
+
+    fn push_shared(&mut self, bytes: Bytes, shared: &Shared) {
         let is_small = bytes.len() <= MERGE_BYTES_MAX;
         let follows_memory = match self.last() {
             Some(Piece::Own(_)) if is_small => true,
-            Some(_) if is_small && !bytes.is_empty() => {
+            Some(_) if is_small => {
                 // A second small one: from here on they are merged.
-                self.push(Piece::Own(shared.take_spare()));
+                self.push_own(shared);
                 true
             }
             _ => false,
         };
         if follows_memory {
             let _ = self.append_with(usize::MAX, shared, |own| own.extend_from_slice(&bytes));
-        } else if !bytes.is_empty() {
+        } else {
             self.push_long(Piece::Shared(bytes));
         }
     }
 
-    pub(crate) fn push_file(&mut self, range: FileRange) {
-        if range.len() > 0 {
-            self.push_long(Piece::File(range));
-        }
-    }
-
-    /// One write of as much as the transport takes, up to `bytes_max`. Returns whether it took all
-    /// that was offered.
-    pub(crate) fn send<T: Transport + ?Sized>(
+    fn send<T: Transport + ?Sized>(
         &mut self,
         transport: &T,
         bytes_max: usize,
@@ -211,7 +291,7 @@ impl WriteBuffer {
             self.sent -= size;
             let next = self.pop_rest();
             if let Some(Piece::Own(bytes)) = std::mem::replace(&mut self.first, next) {
-                shared.give_spare(bytes);
+                self.keep(bytes, shared);
             }
         }
     }
@@ -285,21 +365,21 @@ impl From<io::Error> for SendError {
 
 /// Takes back what a writer has appended that panicked, or that was refused.
 struct Undo<'a> {
-    buffer: &'a mut WriteBuffer,
+    pieces: &'a mut Pieces,
     before: usize,
 }
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
-        let bytes = self.buffer.last_own();
+        let bytes = self.pieces.last_own();
         if bytes.len() >= self.before {
             bytes.truncate(self.before);
             if bytes.is_empty() {
-                drop(self.buffer.pop_last());
+                drop(self.pieces.pop_last());
             }
         } else {
             // It took away what is not its own; nothing of that can be sent.
-            *self.buffer = WriteBuffer::default();
+            *self.pieces = Pieces::default();
         }
     }
 }
@@ -414,7 +494,7 @@ mod tests {
                 match random.below(6) {
                     0 => append(&mut buffer, &shared, &bytes),
                     1 => buffer.push_shared(Bytes::from(bytes.clone()), &shared),
-                    2 => buffer.push_file(FileRange::new(file_of(&bytes), 3, bytes.len())),
+                    2 => buffer.push_file(FileRange::new(file_of(&bytes), 3, bytes.len()), &shared),
                     3 => {
                         let too_little = random.below(bytes.len().max(1));
                         let full = buffer.append_with(too_little, &shared, |out| {
@@ -439,7 +519,7 @@ mod tests {
                 let _ = buffer.send(&taker, usize::MAX, &shared);
             }
             assert!(*taker.taken.borrow() == model, "seed {seed}");
-            assert!(buffer.first.is_none() && buffer.rest.is_none() && buffer.sent == 0);
+            assert!(buffer.pieces.is_none());
             assert!(taker.pieces_max.get() <= PIECES_PER_WRITE);
         }
     }
@@ -450,7 +530,10 @@ mod tests {
         for missing in [1, 100_000] {
             let mut buffer = WriteBuffer::default();
             append(&mut buffer, &shared, b"before");
-            buffer.push_file(FileRange::new(file_of(&[b'x'; 94]), 0, 100 + missing));
+            buffer.push_file(
+                FileRange::new(file_of(&[b'x'; 94]), 0, 100 + missing),
+                &shared,
+            );
             let taker = Taker::new(7);
             let end = loop {
                 match buffer.send(&taker, usize::MAX, &shared) {
@@ -476,11 +559,11 @@ mod tests {
         for size in [1, 100, 100_000] {
             let bytes = vec![b'x'; size];
             append(&mut buffer, &shared, b"");
-            assert!(buffer.first.is_none(), "nothing was appended");
+            assert!(buffer.pieces.is_none(), "nothing was appended");
             assert!(buffer.append_with(0, &shared, |out| out.push(1)).is_err());
-            assert!(buffer.first.is_none(), "nothing was taken");
+            assert!(buffer.pieces.is_none(), "nothing was taken");
             append(&mut buffer, &shared, &bytes);
-            buffer.push_file(FileRange::new(file_of(&bytes), 3, size));
+            buffer.push_file(FileRange::new(file_of(&bytes), 3, size), &shared);
             assert_eq!((buffer.len(), buffer.memory_len()), (2 * size, size));
             buffer.push_shared(Bytes::from(bytes), &shared);
             append(&mut buffer, &shared, b"");
@@ -490,7 +573,7 @@ mod tests {
                 let _ = buffer.send(&taker, usize::MAX, &shared);
                 assert!(buffer.memory_len() <= buffer.len());
             }
-            assert!(buffer.first.is_none() && buffer.rest.is_none());
+            assert!(buffer.pieces.is_none());
             assert_eq!(buffer.memory_len(), 0);
         }
     }

@@ -4,14 +4,16 @@
 
 mod ends;
 
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use ends::{Script, TICK, kind_of, pair, pattern, poll_once, send_parts, settle, virtual_loop};
-use squall_ioloop::{IoLoop, sleep};
+use squall_ioloop::{Handle, IoLoop, Ready, Token, sleep, with_timeout};
 use squall_iostream::memory::{self, Options};
-use squall_iostream::{CutOff, Guards, IoStream, MinRate, RateLimit, StreamError};
+use squall_iostream::{CutOff, Guards, IoStream, MinRate, RateLimit, StreamError, Transport};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -189,7 +191,107 @@ fn a_peer_that_is_held_back_is_not_too_slow() {
         .unwrap();
 }
 
+#[test]
+fn a_peer_whose_bytes_nobody_comes_for_is_not_too_slow() {
+    let ioloop = virtual_loop();
+    let (peer, mut stream) = pair(&ioloop);
+    stream.set_guards(&Guards {
+        rate_min: Some(MinRate {
+            bytes_per_second: 10,
+            period: SECOND,
+            grace: SECOND,
+        }),
+        ..Guards::default()
+    });
+    // It waits, gives up, and does other things; meanwhile something comes.
+    let waited = ioloop.run_until(with_timeout(TICK, stream.read_bytes(1)));
+    assert!(waited.unwrap().is_err());
+    peer.write(b"x").unwrap();
+    pass(&ioloop, SECOND * 100);
+    let read = ioloop.run_until(stream.read_bytes(1)).unwrap();
+    assert_eq!(read.unwrap(), b"x");
+    // The peer has as much time as it had left.
+    let waited = ioloop.run_until(with_timeout(SECOND / 2, stream.read_bytes(1)));
+    assert!(waited.unwrap().is_err(), "it is told of a slow peer");
+}
+
 // ---- writes that stall
+
+/// Takes all that is written and keeps it, as TLS may, and fails when it is to send that.
+#[derive(Clone, Default)]
+struct Keeper(Rc<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    bytes: Cell<usize>,
+    has_failed: Cell<bool>,
+    is_read: Cell<bool>,
+    place: RefCell<Option<(Handle, Token)>>,
+}
+
+impl Keeper {
+    /// Its peer is gone, and that is heard of.
+    fn fail(&self) {
+        self.0.has_failed.set(true);
+        let place = self.0.place.borrow();
+        let (ioloop, token) = place.as_ref().unwrap();
+        ioloop.ready_again(*token, Ready::WRITABLE);
+    }
+}
+
+impl Transport for Keeper {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.is_read.replace(true) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        buffer[..5].copy_from_slice(b"early");
+        Ok(5)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.bytes.set(self.0.bytes.get() + bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn unsent_len(&self) -> usize {
+        self.0.bytes.get()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Err(match self.0.has_failed.get() {
+            true => io::ErrorKind::ConnectionReset.into(),
+            false => io::ErrorKind::WouldBlock.into(),
+        })
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn close(&self) {}
+
+    fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {
+        self.0.place.replace(Some((ioloop.clone(), token)));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stream_whose_write_has_failed_waits_for_nobody_to_take_anything() {
+    let ioloop = virtual_loop();
+    let keeper = Keeper::default();
+    let mut stream = IoStream::new(&ioloop, keeper.clone()).unwrap();
+    stream.set_guards(&stalled_after(SECOND));
+    stream.write(b"question").unwrap();
+    settle(&ioloop);
+    assert_eq!(stream.unsent_len(), 8);
+    keeper.fail();
+    settle(&ioloop);
+    assert!(stream.is_closed() && stream.unsent_len() == 0);
+    pass(&ioloop, SECOND * 10);
+    let read = ioloop.run_until(stream.read_bytes(5)).unwrap();
+    assert_eq!(read.unwrap(), b"early");
+}
 
 #[test]
 fn a_peer_that_takes_nothing_is_cut_off() {

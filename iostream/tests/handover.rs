@@ -123,6 +123,59 @@ fn two_loops_share_the_sockets_until_the_new_one_is_ready() {
     assert!(!unix.exists() && !path.exists());
 }
 
+/// A server on a socket's file, and an exchange in which it is handed over, up to the confirmation.
+fn exchange(ioloop: &IoLoop, folder: &Folder) -> (TcpServer, Offer, Taken) {
+    let old = server(ioloop, "old");
+    old.listen_unix(folder.path("socket")).unwrap();
+    let offer = offer_all(ioloop, &folder.path("handover"), &old);
+    let taken = take(ioloop, &folder.path("handover")).unwrap().unwrap();
+    (old, offer, taken)
+}
+
+#[test]
+fn a_server_that_stops_before_it_is_confirmed_leaves_the_file_to_its_successor() {
+    let (folder, ioloop) = (Folder::new(), IoLoop::new().unwrap());
+    let unix = folder.path("socket");
+    let (old, _offer, taken) = exchange(&ioloop, &folder);
+    let new = server(&ioloop, "new");
+    for named in taken.listeners {
+        new.add_listener(named.listener).unwrap();
+    }
+    old.stop();
+    drop(old);
+    assert!(unix.exists(), "it may be the successor's");
+    let confirmed = ioloop.run_until(taken.confirmation.confirm());
+    confirmed.unwrap().unwrap();
+    let path = unix.clone();
+    let asked = std::thread::spawn(move || ask(UnixStream::connect(path).unwrap()));
+    turn_until(&ioloop, || asked.is_finished());
+    assert_eq!(asked.join().unwrap(), "new");
+    new.stop();
+    assert!(!unix.exists());
+}
+
+#[test]
+fn a_server_that_has_stopped_and_is_not_confirmed_removes_its_file() {
+    let (folder, ioloop) = (Folder::new(), IoLoop::new().unwrap());
+    let unix = folder.path("socket");
+    let (old, _offer, taken) = exchange(&ioloop, &folder);
+    old.stop();
+    assert!(unix.exists());
+    drop(taken);
+    turn_until(&ioloop, || !unix.exists());
+}
+
+#[test]
+fn a_file_that_is_gone_when_it_is_confirmed_is_told_of() {
+    let (folder, ioloop) = (Folder::new(), IoLoop::new().unwrap());
+    let unix = folder.path("socket");
+    let (_old, offer, taken) = exchange(&ioloop, &folder);
+    std::fs::remove_file(&unix).unwrap();
+    let confirmed = ioloop.run_until(taken.confirmation.confirm()).unwrap();
+    assert!(matches!(confirmed, Err(HandoverError::FileGone(path)) if path == unix));
+    ioloop.run_until(offer.taken()).unwrap();
+}
+
 #[test]
 fn where_nobody_offers_there_is_nothing_to_take() {
     let folder = Folder::new();

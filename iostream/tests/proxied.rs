@@ -10,7 +10,9 @@ use ends::{Script, TICK, cuts, pair, virtual_loop};
 use squall_ioloop::{IoLoop, sleep};
 use squall_iostream::memory::{self, Options};
 use squall_iostream::proxy_protocol::{Header, HeaderError, TlvKind, encode_v2};
-use squall_iostream::{IoStream, ProxyProtocol, ProxyProtocolError, TrustedPeers};
+use squall_iostream::{
+    Guards, IoStream, MemoryBudget, ProxyProtocol, ProxyProtocolError, StreamError, TrustedPeers,
+};
 
 const LINE: &[u8] = b"PROXY TCP4 192.0.2.7 198.51.100.1 51000 443\r\n";
 
@@ -247,4 +249,64 @@ fn a_transport_that_cannot_move_cannot_tell_other_ends() {
     script.arrive(LINE);
     let accepted = ioloop.run_until(trusting().accept(stream)).unwrap();
     assert!(matches!(accepted, Err(ProxyProtocolError::System(_))));
+}
+
+#[test]
+fn what_was_set_on_the_stream_is_set_on_the_one_that_comes_back() {
+    let ioloop = virtual_loop();
+    let (peer, stream) = pair(&ioloop);
+    let budget = MemoryBudget::new(&ioloop, 1024 * 1024);
+    let start = ioloop.now();
+    stream.set_deadline(Some(TICK * 100));
+    stream.set_unsent_bytes_max(10);
+    stream.set_memory_budget(Some(&budget));
+    stream.set_guards(&Guards {
+        timeout_idle: Some(TICK * 30),
+        ..Guards::default()
+    });
+    peer.write(&[LINE, b"hello"].concat()).unwrap();
+    let accepted = ioloop.run_until(trusting().accept(stream)).unwrap();
+    let (mut stream, _) = accepted.unwrap();
+    assert_eq!(budget.bytes_held(), 5, "what came behind the header");
+    assert!(matches!(
+        stream.write(&[0; 11]),
+        Err(StreamError::BufferFull { bytes_max: 10 })
+    ));
+    let read = ioloop.run_until(stream.read_bytes(6)).unwrap();
+    assert!(matches!(read, Err(StreamError::Idle)), "{read:?}");
+    stream.set_guards(&Guards::default());
+    let read = ioloop.run_until(stream.read_bytes(6)).unwrap();
+    assert!(matches!(read, Err(StreamError::TimedOut)), "{read:?}");
+    assert_eq!(ioloop.now() - start, TICK * 100);
+}
+
+#[test]
+fn the_stream_s_own_deadline_holds_while_its_header_is_awaited_and_no_other_is_left_on_it() {
+    for policy in [trusting(), distrusting()] {
+        let ioloop = virtual_loop();
+        let (peer, stream) = pair(&ioloop);
+        let start = ioloop.now();
+        stream.set_deadline(Some(TICK * 3));
+        let accepted = ioloop.run_until(policy.accept(stream)).unwrap();
+        let refused = accepted.unwrap_err();
+        assert!(matches!(
+            refused,
+            ProxyProtocolError::TimedOut { received: 0 }
+        ));
+        assert_eq!(ioloop.now() - start, TICK * 3);
+        drop(peer);
+    }
+    // A peer that is not trusted, and silent for as long as a header may take, is itself.
+    let ioloop = virtual_loop();
+    let (peer, stream) = pair(&ioloop);
+    let policy = distrusting().timeout(TICK);
+    let (mut stream, _) = ioloop.run_until(policy.accept(stream)).unwrap().unwrap();
+    let late = ioloop.spawn(async move {
+        sleep(TICK * 1000).await;
+        peer.write(b"late").unwrap();
+        peer
+    });
+    let read = ioloop.run_until(stream.read_bytes(4)).unwrap();
+    assert_eq!(read.unwrap(), b"late");
+    drop(ioloop.run_until(late));
 }

@@ -269,3 +269,12 @@ fn those_that_wait_go_on_when_the_one_before_them_goes() {
     settle(&ioloop);
     assert!(second.get());
 }
+
+#[test]
+#[should_panic(expected = "a memory budget is for the streams of one loop")]
+fn a_budget_of_another_loop_is_refused() {
+    let (ioloop, other) = (virtual_loop(), virtual_loop());
+    let budget = MemoryBudget::new(&other, 1_000);
+    let (stream, _peer) = pair(&ioloop);
+    stream.set_memory_budget(Some(&budget));
+}

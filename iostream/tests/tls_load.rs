@@ -83,18 +83,19 @@ fn a_flood_of_handshakes_leaves_an_established_peer_its_turns() {
         for task in tasks {
             ioloop.run_until(task).unwrap().unwrap();
         }
-        // Two steps are a handshake, so what ended in a turn is at most what was admitted in it;
-        // and the gate was not shut for good in between.
+        // A second step ends a handshake, and of those a turn has four times as many as of first
+        // ones. And the gate was not shut for good in between: each ninth turn of a loop that is
+        // busy has a piece of bulk work.
         let turns = done.borrow();
         let mut each = turns.clone();
         each.dedup();
         let most = each
             .iter()
             .map(|turn| turns.iter().filter(|other| *other == turn).count());
-        assert!(most.max().unwrap() <= steps);
+        assert!(most.max().unwrap() <= 4 * steps);
         let span = (turns[FLOOD - 1] - turns[0]) as usize;
         assert!(
-            span <= 2 * FLOOD / steps + 10,
+            span <= 9 * (2 * FLOOD / steps + 10),
             "{span} turns with {steps} steps in each"
         );
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::rc::Rc;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use squall_httpserver::{HttpServer, Service};
 use squall_ioloop::Handle;
 use squall_websocket::WebSocketHandler;
@@ -22,6 +22,7 @@ use crate::handler::RequestHandler;
 use crate::pattern::{Pattern, PatternError, ReverseError};
 use crate::route::{Endpoint, Route};
 use crate::routing::{RouteError, Router};
+use crate::static_files::{Served, StaticFiles, StaticTarget};
 use crate::target::{HandlerTarget, Serving, Target};
 
 /// Routes and what they share (Tornado's `Application`).
@@ -54,6 +55,8 @@ pub struct Application {
     router: Router<Endpoint>,
     not_found: Option<Box<dyn Target>>,
     write_error: Option<Box<WriteError>>,
+    /// The first static files, and where they are.
+    static_files: Option<(String, Rc<Served>)>,
 }
 
 type WriteError = dyn Fn(&Exchange, &Error);
@@ -66,6 +69,7 @@ impl Application {
             router: Router::new(),
             not_found: None,
             write_error: None,
+            static_files: None,
         }
     }
 
@@ -169,6 +173,34 @@ impl Application {
         make: impl Fn() -> H + 'static,
     ) -> Self {
         self.add_route(Route::websocket(pattern, move |_| Ok(make())))
+    }
+
+    /// Leads all paths that begin with `prefix`, which begins and ends with `/`, to the files of a
+    /// folder (Tornado's `static_path` and `static_url_prefix`). URLs of the first such files are
+    /// made by [`Exchange::static_url`].
+    ///
+    /// ```
+    /// use squall_web::{Application, Route, StaticFiles};
+    ///
+    /// let files = StaticFiles::new("static").precompressed();
+    /// let application = Application::new()
+    ///     .static_files("/static/", files.clone())
+    ///     .add_route(Route::static_file("/favicon.ico", files, "favicon.ico"));
+    /// # let _ = application;
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`add_route`](Self::add_route).
+    #[track_caller]
+    #[must_use]
+    pub fn static_files(mut self, prefix: &str, files: StaticFiles) -> Self {
+        let files = Rc::new(files.into_served());
+        if self.static_files.is_none() {
+            self.static_files = Some((prefix.to_owned(), Rc::clone(&files)));
+        }
+        let pattern = format!("{prefix}{{path...}}");
+        self.add_route(Route::new(&*pattern, StaticTarget::folder(files)))
     }
 
     /// Adds a route behind all others. A route with the pattern of an earlier one adds its methods
@@ -278,6 +310,11 @@ impl Application {
         Ok(server)
     }
 
+    pub(crate) fn static_prefix(&self) -> Option<(&str, &Rc<Served>)> {
+        let (prefix, files) = self.static_files.as_ref()?;
+        Some((prefix, files))
+    }
+
     pub(crate) fn router(&self) -> &Router<Endpoint> {
         &self.router
     }
@@ -324,6 +361,19 @@ impl Service for ApplicationService {
 
 impl Application {
     fn serve_not_found(&self, http: Exchange) -> Serving {
+        // RFC 9110, section 9.3.7: `OPTIONS *` asks about the server, which no route is. That there
+        // is an answer is the answer. No other method has this path.
+        if http.head().path() == "*" {
+            // Nothing was sent yet, so this cannot fail.
+            let _ = http.set_status(StatusCode::NO_CONTENT);
+            http.finish();
+            return done();
+        }
+        // RFC 9110, section 9.3.6. A tunnel is made by `detach`, below this layer.
+        if *http.method() == Method::CONNECT {
+            http.send_error(HttpError::new(StatusCode::NOT_IMPLEMENTED));
+            return done();
+        }
         if let Some(target) = &self.not_found {
             let _ = http.set_status(StatusCode::NOT_FOUND);
             return target.serve(http, false);

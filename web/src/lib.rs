@@ -9,12 +9,14 @@
 //!       v
 //!   target.rs        a handler, an async function, a callback     (one box per request)
 //!       |            or a WebSocket                               -- websocket.rs
+//!       |            or a file                                    -- static_files.rs
 //!       v
 //!   handler.rs       content, prepare, the method, errors, on_finish
 //!       |
 //!       v
-//!   exchange.rs      what your code holds: arguments.rs, media_type.rs on the way in,
-//!                    escape.rs, error.rs, error_page.rs on the way out
+//!   exchange.rs      what your code holds: arguments.rs, media_type.rs, cookies.rs on the way
+//!                    in, escape.rs, representation.rs (which part of it: conditional.rs),
+//!                    error.rs, error_page.rs on the way out
 //! ```
 //!
 //! # A first application
@@ -61,7 +63,7 @@
 //!
 //! # What this is not
 //!
-//! No templates, cookies, sessions, static files or compression yet. No HTTP: that is
+//! No templates, sessions or compression yet, and cookies are only read. No HTTP: that is
 //! `squall-httpserver`; no WebSocket protocol: that is `squall-websocket`. Nothing here is `Send`:
 //! an application belongs to the loop it is built on, and a machine with more cores runs more of
 //! them.
@@ -72,6 +74,8 @@ mod allow;
 mod application;
 mod arguments;
 mod captures;
+mod conditional;
+mod cookies;
 mod error;
 mod error_page;
 mod escape;
@@ -79,14 +83,17 @@ mod exchange;
 mod handler;
 mod media_type;
 mod pattern;
+mod representation;
 mod route;
 mod routing;
+mod static_files;
 mod target;
 mod websocket;
 
 pub use application::{Application, ApplicationService};
 pub use arguments::{Arguments, QUERY_ARGUMENTS_MAX};
 pub use captures::{Captures, PATH_ARGUMENTS_MAX};
+pub use conditional::{EntityTag, EntityTagInvalid, RANGES_MAX, Selection, Validators, select};
 pub use error::{Error, HttpError, Result};
 pub use error_page::error_page;
 pub use escape::{json_encode, xhtml_escape};
@@ -95,11 +102,14 @@ pub use handler::RequestHandler;
 pub use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 pub use media_type::MediaType;
 pub use pattern::{Pattern, PatternError, PatternFault, ReverseError};
+pub use representation::Representation;
 pub use route::Route;
 pub use routing::{Found, RouteError, Router};
+pub use squall_httpserver::Disconnect;
 #[cfg(feature = "deflate")]
 pub use squall_websocket::Deflate;
 pub use squall_websocket::{
     CloseCode, CloseFrame, Config as WebSocketConfig, HandlerResult, Message, OwnedMessage,
     Prepared, Topics, WebSocket, WebSocketHandler, WebSocketStream,
 };
+pub use static_files::{Asset, StaticFiles};

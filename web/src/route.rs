@@ -3,6 +3,8 @@
 //! [`Route`] is how the program says it (Tornado's `URLSpec`); [`Endpoint`] is what the table of
 //! `application.rs` keeps of it, where several routes may share one address with different methods.
 
+mod knobs;
+
 use std::rc::Rc;
 
 use http::{HeaderValue, Method};
@@ -15,6 +17,8 @@ use crate::error::Result;
 use crate::exchange::Exchange;
 use crate::handler::RequestHandler;
 use crate::pattern::{Pattern, PatternError};
+use crate::route::knobs::Knobs;
+use crate::static_files::{StaticFiles, StaticTarget};
 use crate::target::{AsyncTarget, CallbackTarget, HandlerTarget, Serving, Target};
 use crate::websocket::{AsyncWebSocketTarget, WebSocketTarget};
 
@@ -46,9 +50,45 @@ pub(crate) struct Answer {
     methods: Option<Vec<Method>>,
     /// What the target can answer: more than `methods`, if the route narrows it.
     implemented: Option<Vec<Method>>,
+    /// Which of [`KNOWN`] are among `methods`, a bit for each.
+    known: u16,
     streams_content: bool,
-    content_bytes_max: Option<u64>,
+    knobs: Option<Box<Knobs>>,
     target: Box<dyn Target>,
+}
+
+/// The methods of RFC 9110 §9.3, and PATCH.
+const KNOWN: [Method; 9] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+    Method::CONNECT,
+    Method::TRACE,
+];
+
+fn bit(method: &Method) -> Option<u16> {
+    let place = match *method {
+        Method::GET => 0,
+        Method::HEAD => 1,
+        Method::POST => 2,
+        Method::PUT => 3,
+        Method::PATCH => 4,
+        Method::DELETE => 5,
+        Method::OPTIONS => 6,
+        Method::CONNECT => 7,
+        Method::TRACE => 8,
+        _ => return None,
+    };
+    Some(1 << place)
+}
+
+fn is_among(methods: &Option<Vec<Method>>, method: &Method) -> bool {
+    let has = |methods: &Vec<Method>| methods.contains(method);
+    methods.as_ref().is_none_or(has)
 }
 
 impl Route {
@@ -137,7 +177,27 @@ impl Route {
         )
     }
 
-    fn new(
+    /// A route to the files of a folder; the pattern has a path argument `path`, such as
+    /// `/static/{path...}`. [`Application::static_files`](crate::Application::static_files) is the
+    /// common case.
+    pub fn static_files(
+        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
+        files: StaticFiles,
+    ) -> Self {
+        Self::new(pattern, StaticTarget::folder(Rc::new(files.into_served())))
+    }
+
+    /// A route to one file of a folder, whatever the pattern: `/favicon.ico`, `/robots.txt`, or the
+    /// one page of an application that makes its own paths.
+    pub fn static_file(
+        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
+        files: StaticFiles,
+        path: &str,
+    ) -> Self {
+        Self::new(pattern, StaticTarget::file(files, path))
+    }
+
+    pub(crate) fn new(
         pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
         target: impl Target + 'static,
     ) -> Self {
@@ -148,8 +208,9 @@ impl Route {
             answer: Answer {
                 methods: implemented.clone(),
                 implemented,
+                known: 0,
                 streams_content: false,
-                content_bytes_max: None,
+                knobs: None,
                 target: Box::new(target),
             },
         }
@@ -174,12 +235,6 @@ impl Route {
         self.answer.streams_content = true;
         self
     }
-
-    /// Takes at most so many bytes of content, in place of the server's limit.
-    pub fn content_bytes_max(mut self, bytes: u64) -> Self {
-        self.answer.content_bytes_max = Some(bytes);
-        self
-    }
 }
 
 /// All that one address answers.
@@ -193,7 +248,7 @@ impl Endpoint {
     pub(crate) fn new(answer: Answer) -> Self {
         let allow = answer.methods.clone().map(allow_value);
         Self {
-            answers: vec![answer],
+            answers: vec![answer.sealed()],
             allow,
         }
     }
@@ -208,11 +263,11 @@ impl Endpoint {
         let Some(methods) = &answer.methods else {
             return Err(answer);
         };
-        let is_answered = |method| self.answers.iter().any(|answer| answer.has(method));
+        let is_answered = |method: &Method| self.answers.iter().any(|answer| answer.has(method));
         if methods.iter().any(is_answered) {
             return Err(answer);
         }
-        self.answers.push(answer);
+        self.answers.push(answer.sealed());
         let methods = self
             .answers
             .iter()
@@ -251,14 +306,22 @@ impl Answer {
     }
 
     fn has(&self, method: &Method) -> bool {
-        self.methods
-            .as_ref()
-            .is_none_or(|methods| methods.contains(method))
+        match bit(method) {
+            Some(bit) => self.known & bit != 0,
+            None => is_among(&self.methods, method),
+        }
+    }
+
+    /// When all is said about it, and it is to be asked on every request.
+    fn sealed(mut self) -> Self {
+        let known = KNOWN.iter().filter(|known| is_among(&self.methods, known));
+        self.known = known.filter_map(bit).sum();
+        self
     }
 
     pub(crate) fn serve(&self, http: Exchange) -> Serving {
-        if let Some(bytes) = self.content_bytes_max {
-            http.set_content_bytes_max(bytes);
+        if let Some(knobs) = &self.knobs {
+            knobs.apply(&http);
         }
         self.target.serve(http, self.streams_content)
     }

@@ -7,7 +7,9 @@ use allocation_counter::measure;
 use squall_httpserver::{Exchange, HttpServer, Service};
 use squall_ioloop::IoLoop;
 use squall_iostream::{IoStream, memory};
-use squall_web::{Application, Exchange as WebExchange, RequestHandler, Result};
+use squall_web::{
+    Application, Asset, Exchange as WebExchange, RequestHandler, Result, StaticFiles,
+};
 
 const REQUESTS: u64 = 100;
 const REQUEST: &[u8] = b"GET /user/42?name=Ann HTTP/1.1\r\nHost: test\r\n\r\n";
@@ -15,7 +17,8 @@ const REQUEST: &[u8] = b"GET /user/42?name=Ann HTTP/1.1\r\nHost: test\r\n\r\n";
 /// How often is allocated for [`REQUESTS`] requests of one connection, both its ends and the bare
 /// service's box included.
 fn allocations(service: impl Service) -> u64 {
-    let ioloop = IoLoop::new().unwrap();
+    // On virtual time, since the text of a new second's date is allocated.
+    let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
     let server = HttpServer::new(&ioloop, service);
     let (mut ours, theirs) = memory::pair(&ioloop, memory::Options::default());
     server.serve_stream(theirs);
@@ -78,6 +81,14 @@ fn an_argument_costs_its_text_and_nothing_more() {
         http.write("hello")
     });
     assert_eq!(allocations(owned.into_service()), least + REQUESTS);
+}
+
+#[test]
+fn a_file_in_memory_costs_no_more_than_a_word() {
+    let least = allocations(bare());
+    let files = StaticFiles::embedded([Asset::new("42", b"hello")]);
+    let application = Application::new().static_files("/user/", files);
+    assert_eq!(allocations(application.into_service()), least);
 }
 
 /// How many bytes stay with a connection that waits for its next request, when its last had a MiB

@@ -202,7 +202,8 @@ impl<L: Listener> Connection<L> {
                 yield_now().await;
             }
             Pause::Backlog => {
-                if !self.is_taken().await {
+                // Boxed, so that no connection keeps room for this wait all its life.
+                if !Box::pin(self.is_taken()).await {
                     return Some(End::Abrupt);
                 }
             }

@@ -31,11 +31,20 @@ pub(crate) fn take_all() -> Vec<String> {
     LINES.take().into_iter().map(|(_, line)| line).collect()
 }
 
+/// All lines since the last call, with the names of their levels.
+pub(crate) fn take_levels() -> Vec<(String, String)> {
+    let lines = LINES.take().into_iter();
+    lines
+        .map(|(level, line)| (level.to_string(), line))
+        .collect()
+}
+
 struct Recorder;
 
 impl Subscriber for Recorder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::DEBUG
+        // A span needs an id for its request, and these tests count such.
+        metadata.is_event() && *metadata.level() <= Level::DEBUG
     }
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)

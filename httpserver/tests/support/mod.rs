@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each suite uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod lines;
 pub(crate) mod logs;
 pub(crate) mod script;
 

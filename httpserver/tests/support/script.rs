@@ -5,26 +5,38 @@ use std::io;
 use std::rc::Rc;
 
 use squall_ioloop::{Handle, Ready, Token};
-use squall_iostream::{IoStream, Transport};
+use squall_iostream::{Address, IoStream, Transport};
 
 /// What a scripted peer has seen.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) reads: Cell<usize>,
     pub(crate) writes: RefCell<Vec<Vec<u8>>>,
+    pub(crate) address_asked: Cell<usize>,
 }
 
 struct Script {
     input: RefCell<Vec<u8>>,
     seen: Rc<Seen>,
+    address: Option<Address>,
 }
 
 /// A stream whose peer has said `input`, and takes whatever is written.
 pub(crate) fn stream(ioloop: &Handle, input: &[u8]) -> (IoStream, Rc<Seen>) {
+    stream_from(ioloop, input, None)
+}
+
+/// The same with the address of the peer.
+pub(crate) fn stream_from(
+    ioloop: &Handle,
+    input: &[u8],
+    address: Option<Address>,
+) -> (IoStream, Rc<Seen>) {
     let seen = Rc::new(Seen::default());
     let script = Script {
         input: RefCell::new(input.to_vec()),
         seen: seen.clone(),
+        address,
     };
     (IoStream::new(ioloop, script).unwrap(), seen)
 }
@@ -57,6 +69,13 @@ impl Transport for Script {
     }
 
     fn close(&self) {}
+
+    fn peer_addr(&self) -> Option<Address> {
+        self.seen
+            .address_asked
+            .set(self.seen.address_asked.get() + 1);
+        self.address.clone()
+    }
 
     fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {
         ioloop.ready_again(token, Ready::READABLE);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use super::wire::NAME_BYTES_MAX;
 use crate::descriptors::DESCRIPTORS_MAX;
@@ -30,6 +31,9 @@ pub enum HandoverError {
         /// What it is instead.
         source: NotAListener,
     },
+    /// The file of a Unix socket is not there any more, or another's: nobody can connect to the
+    /// socket. Bind it anew.
+    FileGone(PathBuf),
     /// What the system says.
     System(io::Error),
 }
@@ -60,6 +64,9 @@ impl fmt::Display for HandoverError {
             Self::TooMany => write!(f, "more than {DESCRIPTORS_MAX} sockets to hand over"),
             Self::NameTooLong => write!(f, "a name of more than {NAME_BYTES_MAX} bytes"),
             Self::NotAListener { name, source } => write!(f, "hand-over of {name:?}: {source}"),
+            Self::FileGone(path) => {
+                write!(f, "hand-over: the socket's file {path:?} has gone")
+            }
             Self::System(error) => write!(f, "hand-over: {error}"),
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
@@ -17,6 +17,7 @@ use super::HandoverError;
 use super::wire::{ANSWER_TIMEOUT, DONE, LINE_BYTES_MAX, NAME_BYTES_MAX, READY, TAKE, check_user};
 use crate::acceptor::Acceptor;
 use crate::descriptors::{DESCRIPTORS_MAX, DescriptorTransport};
+use crate::unix_listener::SocketFile;
 use crate::waiter::Waiters;
 use crate::{
     Admission, AdmissionLimits, BindError, IoStream, ListenerOptions, Listening, bind_unix_socket,
@@ -141,7 +142,11 @@ impl Inner {
         if stream.read_until(b"\n", LINE_BYTES_MAX).await? != TAKE {
             return Err(HandoverError::Protocol("an unknown request"));
         }
-        let (message, descriptors) = self.sockets()?;
+        let Sockets {
+            message,
+            descriptors,
+            files,
+        } = self.sockets()?;
         let mut stream = carry(stream, descriptors)?;
         stream.set_deadline(Some(ANSWER_TIMEOUT));
         stream.write(&message)?;
@@ -150,7 +155,7 @@ impl Inner {
         if stream.read_until(b"\n", LINE_BYTES_MAX).await? != READY {
             return Err(HandoverError::Protocol("an unknown confirmation"));
         }
-        self.give_up()?;
+        self.give_up(&files)?;
         stream.set_deadline(Some(ANSWER_TIMEOUT));
         // The successor is ready. Should it not hear of our end, nothing changes.
         stream.write(DONE)?;
@@ -158,46 +163,59 @@ impl Inner {
         Ok(())
     }
 
-    /// What is sent: how many there are; of each the length of its name and of its file's path,
-    /// and both; and the descriptors beside it.
-    fn sockets(&self) -> Result<(Vec<u8>, Vec<OwnedFd>), HandoverError> {
+    fn sockets(&self) -> Result<Sockets, HandoverError> {
         let mut body = Vec::new();
         let mut descriptors = Vec::new();
+        let mut files = Vec::new();
         for (name, acceptor) in &*self.offered.borrow() {
             let Some(acceptor) = acceptor.upgrade() else {
                 continue;
             };
-            let Some((fd, path)) = acceptor.share().map_err(HandoverError::System)? else {
+            let Some((fd, file)) = acceptor.share().map_err(HandoverError::System)? else {
                 continue;
             };
-            let path = path.unwrap_or_default().into_os_string().into_vec();
+            let path = file
+                .as_ref()
+                .map_or(&[][..], |file| file.path().as_os_str().as_bytes());
             let lengths = format!("{} {}\n", name.len(), path.len());
-            for piece in [lengths.as_bytes(), name.as_bytes(), &path] {
+            for piece in [lengths.as_bytes(), name.as_bytes(), path] {
                 body.extend_from_slice(piece);
             }
             descriptors.push(fd);
+            files.extend(file);
         }
         let mut message = format!("{}\n", descriptors.len()).into_bytes();
         message.extend_from_slice(&body);
-        Ok((message, descriptors))
+        Ok(Sockets {
+            message,
+            descriptors,
+            files,
+        })
     }
 
-    /// Everything is the successor's now.
-    fn give_up(&self) -> Result<(), HandoverError> {
+    /// Everything that was sent is the successor's now.
+    fn give_up(&self, files: &[Rc<SocketFile>]) -> Result<(), HandoverError> {
         if self.state.get() != OfferState::Open {
             return Err(HandoverError::Protocol("the offer was withdrawn"));
         }
         self.state.set(OfferState::Taken);
-        for (_, acceptor) in &*self.offered.borrow() {
-            if let Some(acceptor) = acceptor.upgrade() {
-                acceptor.leave_file();
-            }
-        }
+        files.iter().for_each(|file| file.leave());
         let listening = self.listening.take();
         drop(listening);
         self.taken.wake();
         Ok(())
     }
+}
+
+/// What is sent to a successor.
+struct Sockets {
+    /// How many there are; of each the length of its name and of its file's path, and both.
+    message: Vec<u8>,
+    /// Beside it.
+    descriptors: Vec<OwnedFd>,
+    /// Held until the exchange is over: a server that stops meanwhile must not remove what may be
+    /// the successor's.
+    files: Vec<Rc<SocketFile>>,
 }
 
 /// Moves the stream onto a transport that sends descriptors with its next bytes.

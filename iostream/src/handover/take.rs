@@ -98,7 +98,8 @@ impl Confirmation {
     /// then on it accepts nobody, and the files of Unix sockets are removed by us.
     ///
     /// # Errors
-    /// [`HandoverError`]. When the old process ends without an answer, it may have been asked too
+    /// [`HandoverError`]; [`HandoverError::FileGone`] when all is ours, but a socket's file was
+    /// removed meanwhile. When the old process ends without an answer, it may have been asked too
     /// late, or have crashed: this one has the sockets in any case, and can go on.
     pub async fn confirm(mut self) -> Result<(), HandoverError> {
         self.stream.set_deadline(Some(self.timeout));
@@ -107,8 +108,10 @@ impl Confirmation {
         if answer != DONE {
             return Err(HandoverError::Protocol("an unknown end"));
         }
-        self.adoptions.into_iter().for_each(Adoption::complete);
-        Ok(())
+        // All of them, before one that fails is told of.
+        let completed: Vec<_> = self.adoptions.into_iter().map(Adoption::complete).collect();
+        let completed: Result<(), PathBuf> = completed.into_iter().collect();
+        completed.map_err(HandoverError::FileGone)
     }
 }
 

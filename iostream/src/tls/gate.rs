@@ -1,5 +1,8 @@
 //! How many handshakes may compute in one turn of a loop. The rest wait in line.
 //!
+//! They are bulk work of the loop: steps run at the end of a turn that had little else to do, so
+//! that established peers are looked at before each, and every ninth turn at the latest.
+//!
 //! A server's first step is the dear one: it agrees on keys and signs, a tenth of a millisecond.
 //! Those that follow mostly check a sum. So there are two gates, a narrow one for the first step
 //! and a wider one for the others; a client that makes a later one dear (by a second hello, or a
@@ -16,8 +19,9 @@ use squall_ioloop::Handle;
 /// The gates of one loop, which all its acceptors share.
 #[derive(Default)]
 pub(super) struct Gates {
-    first_steps: Rc<Gate>,
-    later_steps: Rc<Gate>,
+    first_steps: Gate,
+    later_steps: Gate,
+    is_called: Cell<bool>,
 }
 
 /// How many later steps a turn has room for where it has room for one handshake.
@@ -29,44 +33,24 @@ impl Gates {
     }
 
     /// Waits for the turn of a handshake's step: the `index`th, counted from 0.
-    pub(super) async fn enter(&self, ioloop: &Handle, index: usize, handshakes_max: usize) {
-        match index {
-            0 => self.first_steps.enter(ioloop, handshakes_max).await,
-            _ => {
-                let steps_max = handshakes_max.saturating_mul(LATER_STEPS);
-                self.later_steps.enter(ioloop, steps_max).await;
-            }
-        }
-    }
-}
-
-#[derive(Default)]
-struct Gate {
-    /// The turn that `entered` is of.
-    turn: Cell<u64>,
-    entered: Cell<usize>,
-    /// First come, first served. Those that have given up are skipped.
-    line: RefCell<VecDeque<Weak<Waiting>>>,
-    is_called: Cell<bool>,
-}
-
-struct Waiting {
-    steps_max: usize,
-    is_admitted: Cell<bool>,
-    waker: RefCell<Waker>,
-}
-
-impl Gate {
-    /// Waits for a turn in which less than `steps_max` have entered, those before us in line
-    /// included.
-    async fn enter(self: &Rc<Self>, ioloop: &Handle, steps_max: usize) {
-        if self.line.borrow().is_empty() && self.has_room(ioloop, steps_max) {
-            self.entered.set(self.entered.get() + 1);
-            return;
-        }
+    pub(super) async fn enter(
+        self: &Rc<Self>,
+        ioloop: &Handle,
+        index: usize,
+        handshakes_max: usize,
+    ) {
         let mut waiting = None;
         poll_fn(|cx| {
-            let waiting = waiting.get_or_insert_with(|| self.line_up(ioloop, steps_max));
+            let waiting = waiting.get_or_insert_with(|| {
+                self.call_when_quiet(ioloop);
+                match index {
+                    0 => self.first_steps.line_up(handshakes_max),
+                    _ => {
+                        let steps_max = handshakes_max.saturating_mul(LATER_STEPS);
+                        self.later_steps.line_up(steps_max)
+                    }
+                }
+            });
             if waiting.is_admitted.get() {
                 return Poll::Ready(());
             }
@@ -76,52 +60,61 @@ impl Gate {
         .await;
     }
 
-    fn has_room(&self, ioloop: &Handle, steps_max: usize) -> bool {
-        let turn = ioloop.turn_count();
-        if self.turn.replace(turn) != turn {
-            self.entered.set(0);
+    /// Tasks that a piece of bulk work wakes run behind it, so that who is called enters at once.
+    fn call_when_quiet(self: &Rc<Self>, ioloop: &Handle) {
+        if self.is_called.replace(true) {
+            return;
         }
-        self.entered.get() < steps_max
+        let (gates, handle) = (self.clone(), ioloop.clone());
+        ioloop.add_bulk_callback(move || {
+            gates.is_called.set(false);
+            // What has begun is to end before more begins.
+            let is_left = gates.later_steps.call() | gates.first_steps.call();
+            if is_left {
+                gates.call_when_quiet(&handle);
+            }
+        });
     }
+}
 
-    fn line_up(self: &Rc<Self>, ioloop: &Handle, steps_max: usize) -> Rc<Waiting> {
+#[derive(Default)]
+struct Gate {
+    /// First come, first served. Those that have given up are skipped.
+    line: RefCell<VecDeque<Weak<Waiting>>>,
+}
+
+struct Waiting {
+    steps_max: usize,
+    is_admitted: Cell<bool>,
+    waker: RefCell<Waker>,
+}
+
+impl Gate {
+    /// Lines up for a turn in which less than `steps_max` have entered.
+    fn line_up(&self, steps_max: usize) -> Rc<Waiting> {
         let waiting = Rc::new(Waiting {
             steps_max,
             is_admitted: Cell::new(false),
             waker: RefCell::new(Waker::noop().clone()),
         });
         self.line.borrow_mut().push_back(Rc::downgrade(&waiting));
-        self.call_in_the_next_turn(ioloop);
         waiting
     }
 
-    /// Callbacks run before tasks, so that who is called in a turn enters in it, before those that
-    /// come new.
-    fn call_in_the_next_turn(self: &Rc<Self>, ioloop: &Handle) {
-        if self.is_called.replace(true) {
-            return;
-        }
-        let (gate, handle) = (self.clone(), ioloop.clone());
-        ioloop.add_callback(move || {
-            gate.is_called.set(false);
-            gate.call(&handle);
-        });
-    }
-
-    fn call(self: &Rc<Self>, ioloop: &Handle) {
-        loop {
-            let Some(next) = self.first_in_line() else {
-                return;
-            };
-            if !self.has_room(ioloop, next.steps_max) {
-                return self.call_in_the_next_turn(ioloop);
+    /// Calls those whose turn it is. Whether others are left.
+    fn call(&self) -> bool {
+        let mut entered = 0;
+        while let Some(next) = self.first_in_line() {
+            if entered >= next.steps_max {
+                return true;
             }
             self.line.borrow_mut().pop_front();
-            self.entered.set(self.entered.get() + 1);
+            entered += 1;
             next.is_admitted.set(true);
             let waker = next.waker.replace(Waker::noop().clone());
             waker.wake();
         }
+        false
     }
 
     fn first_in_line(&self) -> Option<Rc<Waiting>> {

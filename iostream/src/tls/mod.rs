@@ -25,9 +25,9 @@
 //!
 //! # Limits
 //!
-//! A handshake has ten seconds; a loop computes four steps of handshakes in a turn, and the rest
-//! wait in line; a stream holds one record that is not whole, and in the handshake one message of
-//! at most 64 KiB; nothing more is encrypted while records are unsent. Versions before TLS 1.2,
+//! A handshake has ten seconds; a loop begins two in a turn that has little else to do, and the
+//! rest wait in line; a stream holds one record that is not whole, and in the handshake one message
+//! of at most 64 KiB; nothing more is encrypted while records are unsent. Versions before TLS 1.2,
 //! renegotiation, compression and early data do not exist.
 //!
 //! # Features

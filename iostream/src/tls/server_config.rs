@@ -151,10 +151,11 @@ impl ServerConfig {
     }
 
     /// How many handshakes a loop begins in one turn, of all its acceptors together. The first step
-    /// of one takes about a tenth of a millisecond; the others wait, first come, first served, so
-    /// that a flood of them does not starve the peers that are established. Of the steps that
-    /// follow, which are cheaper, a turn has four times as many. At least 1. Default 2: more do not
-    /// make handshakes faster, only turns longer.
+    /// of one takes some tenths of a millisecond; the others wait, first come, first served. Of the
+    /// steps that follow, which are cheaper, a turn has four times as many. They are
+    /// [bulk work](squall_ioloop::Handle::add_bulk_callback): a turn in which established peers are
+    /// ready has none of them, but for each ninth, so that a flood of handshakes starves nobody and
+    /// is not starved. At least 1. Default 2: more make turns longer, and nothing faster.
     pub fn handshakes_per_turn(mut self, handshakes: usize) -> Self {
         self.handshakes_per_turn = handshakes.max(1);
         self

@@ -36,6 +36,12 @@ impl Exchange {
         })
     }
 
+    /// The argument `name` as it was sent, if the pattern has it.
+    pub(crate) fn encoded_path_argument(&self, name: &str) -> Option<&str> {
+        let range = self.state(|state| state.path_range(&self.application, name))?;
+        self.head().path().get(range)
+    }
+
     /// The same as a number, or whatever else text can be read as.
     ///
     /// ```

@@ -275,12 +275,16 @@ impl Exchange {
         }
     }
 
-    /// The answer to a method the route does not have: 405, or for OPTIONS 204 (RFC 9110 §9.3.7).
+    /// The answer to a method the route does not have: 405, or for OPTIONS 204 (RFC 9110 §9.3.7);
+    /// 501 for one that is none of HTTP's own (§9.1): no other route would know it either.
     pub(crate) fn answer_other_method(&self, allow: &HeaderValue) {
         let answer = || -> Result {
             if *self.method() == Method::OPTIONS {
                 self.inner.set_header(header::ALLOW, allow.clone())?;
                 return self.set_status(StatusCode::NO_CONTENT);
+            }
+            if !is_of_http(self.method()) {
+                Err(HttpError::new(StatusCode::NOT_IMPLEMENTED))?;
             }
             let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED);
             Err(error.with_header(header::ALLOW, allow.clone()))?
@@ -290,6 +294,22 @@ impl Exchange {
             Err(error) => self.send_error(error),
         }
     }
+}
+
+/// The methods of RFC 9110, section 9, and of RFC 5789.
+fn is_of_http(method: &Method) -> bool {
+    [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::CONNECT,
+        Method::OPTIONS,
+        Method::TRACE,
+        Method::PATCH,
+    ]
+    .contains(method)
 }
 
 fn field<N, V>(name: N, value: V) -> Result<(HeaderName, HeaderValue)>

@@ -4,6 +4,7 @@
 mod arguments;
 mod callbacks;
 mod errors;
+mod knobs;
 mod life;
 mod methods;
 mod responses;

@@ -64,7 +64,7 @@ fn rfc9110_15_5_6_other_methods_are_refused_with_those_allowed() {
     let answer = ask(hello, "PUT / HTTP/1.1");
     check_page(&answer, "405", "405: Method Not Allowed");
     check(
-        &ask(hello, "BREW / HTTP/1.1"),
+        &ask(hello, "DELETE / HTTP/1.1"),
         "405",
         &["Allow: GET, HEAD, POST, OPTIONS"],
         {
@@ -147,11 +147,11 @@ fn an_unknown_path_is_not_found() {
         "404 Not Found",
         "404: Not Found",
     );
-    check_page(
-        &ask(hello, "OPTIONS * HTTP/1.1"),
-        "404 Not Found",
-        "404: Not Found",
-    );
+}
+
+#[test]
+fn rfc9110_9_3_7_options_for_the_server_is_answered_without_a_route() {
+    check(&ask(hello, "OPTIONS * HTTP/1.1"), "204 No Content", &[], "");
 }
 
 #[test]
@@ -203,4 +203,42 @@ fn an_unknown_path_is_not_found_whatever_the_handler_for_it_implements() {
         "404",
         "404: Not Found",
     );
+}
+
+/// A method that is none of HTTP's is one no route has, unless a route names it.
+#[test]
+fn rfc9110_9_1_an_unknown_method_is_501_and_a_known_one_405() {
+    check_page(
+        &ask(hello, "BREW / HTTP/1.1"),
+        "501",
+        "501: Not Implemented",
+    );
+    check_page(&ask(hello, "get / HTTP/1.1"), "501", "501: Not Implemented");
+    check_page(
+        &ask(hello, "TRACE / HTTP/1.1"),
+        "405",
+        "405: Method Not Allowed",
+    );
+    let brewing = || {
+        let brew = Method::from_bytes(b"BREW").unwrap();
+        let route = Route::async_fn("/", async |http| http.write("coffee"));
+        Application::new().add_route(route.methods([brew]))
+    };
+    check(&ask(brewing, "BREW / HTTP/1.1"), "200 OK", &[], "coffee");
+}
+
+#[test]
+fn rfc9110_9_3_6_connect_is_501() {
+    check_page(
+        &ask(hello, "CONNECT test:443 HTTP/1.1"),
+        "501",
+        "501: Not Implemented",
+    );
+}
+
+/// RFC 9112, section 3.2.2: a server accepts it, whether a proxy or a client has sent it.
+#[test]
+fn rfc9112_3_2_2_the_absolute_form_finds_its_route() {
+    let answer = ask(hello, "GET http://elsewhere/?name=Ann HTTP/1.1");
+    check(&answer, "200 OK", &[], "Hello, Ann");
 }
