@@ -106,8 +106,10 @@ pub use representation::Representation;
 pub use route::Route;
 pub use routing::{Found, RouteError, Router};
 pub use squall_httpserver::Disconnect;
+#[cfg(feature = "deflate")]
+pub use squall_websocket::Deflate;
 pub use squall_websocket::{
-    CloseCode, CloseFrame, Config as WebSocketConfig, HandlerResult, Message, Topics, WebSocket,
-    WebSocketHandler,
+    CloseCode, CloseFrame, Config as WebSocketConfig, HandlerResult, Message, OwnedMessage,
+    Prepared, Topics, WebSocket, WebSocketHandler, WebSocketStream,
 };
 pub use static_files::{Asset, StaticFiles};

@@ -8,7 +8,9 @@ mod knobs;
 use std::rc::Rc;
 
 use http::{HeaderValue, Method};
-use squall_websocket::{Config as WebSocketConfig, WebSocketHandler};
+use squall_websocket::{
+    Config as WebSocketConfig, HandlerResult, WebSocketHandler, WebSocketStream,
+};
 
 use crate::allow::allow_value;
 use crate::error::Result;
@@ -18,7 +20,7 @@ use crate::pattern::{Pattern, PatternError};
 use crate::route::knobs::Knobs;
 use crate::static_files::{StaticFiles, StaticTarget};
 use crate::target::{AsyncTarget, CallbackTarget, HandlerTarget, Serving, Target};
-use crate::websocket::WebSocketTarget;
+use crate::websocket::{AsyncWebSocketTarget, WebSocketTarget};
 
 /// A pattern and what it leads to (Tornado's `URLSpec`).
 ///
@@ -134,6 +136,41 @@ impl Route {
         Self::new(
             pattern,
             WebSocketTarget {
+                make,
+                config: Rc::new(config),
+            },
+        )
+    }
+
+    /// A route to WebSockets, each read by an async function. `make` sees the request, its path
+    /// arguments and fields, and makes the function, or refuses with an error. When the function
+    /// returns, the WebSocket is closed: with 1000, or with 1011 after an error or a panic.
+    ///
+    /// ```
+    /// use squall_web::{Application, Route, WebSocketConfig, WebSocketStream};
+    ///
+    /// let echo = Route::websocket_async("/ws", WebSocketConfig::default(), |_| {
+    ///     Ok(async |ws: &mut WebSocketStream| {
+    ///         while let Some(message) = ws.next().await {
+    ///             ws.send(&message).await?;
+    ///         }
+    ///         Ok(())
+    ///     })
+    /// });
+    /// let application = Application::new().add_route(echo);
+    /// # let _ = application;
+    /// ```
+    pub fn websocket_async<F>(
+        pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
+        config: WebSocketConfig,
+        make: impl Fn(&Exchange) -> Result<F> + 'static,
+    ) -> Self
+    where
+        F: AsyncFnOnce(&mut WebSocketStream) -> HandlerResult + 'static,
+    {
+        Self::new(
+            pattern,
+            AsyncWebSocketTarget {
                 make,
                 config: Rc::new(config),
             },

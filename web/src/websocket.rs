@@ -9,7 +9,8 @@ use http::{HeaderValue, Method, StatusCode, header};
 use squall_httpserver::DrainGuard;
 use squall_websocket::handshake::{self, Refusal};
 use squall_websocket::{
-    CloseFrame, Config, HandlerResult, Message, WebSocket, WebSocketHandler, serve,
+    CloseCode, CloseFrame, Config, HandlerResult, Message, Opening, Role, WebSocket,
+    WebSocketHandler, WebSocketStream, serve_opened,
 };
 
 use crate::error::{HttpError, Result};
@@ -29,8 +30,18 @@ where
 {
     fn serve(&self, http: Exchange, _: bool) -> Serving {
         let accepted = check(&http).and_then(|key| {
-            let handler = (self.make)(&http)?;
-            accept(&http, &key, handler, self.config.clone())
+            let mut handler = (self.make)(&http)?;
+            check_origin(handler.check_origin(http.head().headers()))?;
+            let subprotocol = subprotocol(&http, |offered| handler.select_subprotocol(offered))?;
+            let opening = answer(&http, &key, subprotocol, &self.config)?;
+            let config = Rc::clone(&self.config);
+            let guard = Some(http.join_drain());
+            let handler = Drained { handler, guard };
+            http.detach(move |stream| {
+                let ioloop = stream.ioloop().clone();
+                ioloop.spawn_detached(serve_opened(stream, config, &opening, handler));
+            })?;
+            Ok(())
         });
         if let Err(error) = accepted {
             http.send_error(error);
@@ -43,8 +54,62 @@ where
     }
 }
 
-/// RFC 6455, section 4.2.1, and the same-origin check that keeps other sites' pages out
-/// (Tornado's `check_origin`). Returns the key.
+/// Answers a request with a WebSocket that an async function reads, which `make` makes.
+pub(crate) struct AsyncWebSocketTarget<M> {
+    pub(crate) make: M,
+    pub(crate) config: Rc<Config>,
+}
+
+impl<M, F> Target for AsyncWebSocketTarget<M>
+where
+    M: Fn(&Exchange) -> Result<F>,
+    F: AsyncFnOnce(&mut WebSocketStream) -> HandlerResult + 'static,
+{
+    fn serve(&self, http: Exchange, _: bool) -> Serving {
+        let accepted = check(&http).and_then(|key| {
+            check_origin(handshake::is_same_origin(http.head().headers()))?;
+            let function = (self.make)(&http)?;
+            let opening = answer(&http, &key, None, &self.config)?;
+            let config = Rc::clone(&self.config);
+            let guard = http.join_drain();
+            http.detach(move |stream| {
+                let ioloop = stream.ioloop().clone();
+                let ws = WebSocketStream::new(stream, config, &opening);
+                ioloop.spawn_detached(run(function, ws, guard));
+            })?;
+            Ok(())
+        });
+        if let Err(error) = accepted {
+            http.send_error(error);
+        }
+        Box::pin(std::future::ready(()))
+    }
+
+    fn methods(&self) -> Option<Vec<Method>> {
+        Some(vec![Method::GET])
+    }
+}
+
+/// Runs the function; the server that stops waits for it, and the peer is told 1001.
+async fn run<F>(function: F, mut ws: WebSocketStream, guard: DrainGuard)
+where
+    F: AsyncFnOnce(&mut WebSocketStream) -> HandlerResult,
+{
+    let socket = WebSocket::clone(&ws);
+    let _guard = guard.on_drain(move || socket.go_away());
+    if let Err(error) = function(&mut ws).await {
+        // To write to a peer that is going or gone is ordinary.
+        if !ws.is_closing() {
+            tracing::error!(target: "squall::web", "a WebSocket's function failed: {error}");
+        }
+        ws.close(CloseCode::INTERNAL_ERROR, "");
+    }
+    ws.close(CloseCode::NORMAL, "");
+    // Whatever the function has left unread: the server waits for the end of the connection.
+    while ws.next().await.is_some() {}
+}
+
+/// RFC 6455, section 4.2.1. Returns the key.
 fn check(http: &Exchange) -> Result<String> {
     let head = http.head();
     let fields = head.headers();
@@ -53,9 +118,6 @@ fn check(http: &Exchange) -> Result<String> {
         squall_http1::Version::Http11 => http::Version::HTTP_11,
     };
     let key = handshake::check_request(head.method(), version, fields).map_err(refused)?;
-    if !handshake::is_same_origin(fields) {
-        return Err(refused(Refusal::CrossOrigin).into());
-    }
     // It would be taken for the first frames.
     if head.framing().has_content() {
         return Err(HttpError::bad_request("A handshake has no content").into());
@@ -78,43 +140,71 @@ fn refused(refusal: Refusal) -> HttpError {
         .with_header(header::CONNECTION, HeaderValue::from_static("Upgrade"))
 }
 
-/// RFC 6455, section 4.2.2: 101, then the stream is a WebSocket.
-fn accept<H: WebSocketHandler>(
+/// Keeps other sites' pages out (RFC 6455, section 10.2; Tornado's `check_origin`).
+fn check_origin(is_welcome: bool) -> Result {
+    if is_welcome {
+        return Ok(());
+    }
+    Err(refused(Refusal::CrossOrigin).into())
+}
+
+/// The subprotocol that the application chooses among those offered.
+fn subprotocol(
     http: &Exchange,
-    key: &str,
-    mut handler: H,
-    config: Rc<Config>,
-) -> Result {
+    choose: impl for<'a> FnOnce(&[&'a str]) -> Option<&'a str>,
+) -> Result<Option<HeaderValue>> {
     let offered: Vec<_> = handshake::subprotocols(http.head().headers()).collect();
-    let chosen = handler.select_subprotocol(&offered);
+    let chosen = choose(&offered);
     // §4.2.2 5: a client fails the connection over a subprotocol that it has not offered.
     if chosen.is_some_and(|chosen| !offered.contains(&chosen)) {
         let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
         Err(error.with_log_message("a subprotocol was chosen that was not offered"))?;
     }
-    let subprotocol = chosen
-        .map(HeaderValue::from_str)
-        .transpose()
-        .map_err(|error| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).with_source(error))?;
+    let chosen = chosen.map(HeaderValue::from_str).transpose();
+    Ok(chosen
+        .map_err(|error| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).with_source(error))?)
+}
+
+/// RFC 6455, section 4.2.2: the fields of the 101, with which the stream becomes a WebSocket.
+#[cfg_attr(
+    not(feature = "deflate"),
+    expect(unused_variables, reason = "compression")
+)]
+fn answer(
+    http: &Exchange,
+    key: &str,
+    subprotocol: Option<HeaderValue>,
+    config: &Config,
+) -> Result<Opening> {
     for (name, value) in handshake::answer_fields(key, subprotocol) {
         if let Some(name) = name {
             http.set_header(name, value)?;
         }
     }
+    let opening = Opening::new(Role::Server);
+    #[cfg(feature = "deflate")]
+    let opening = opening.with_deflate(deflate(http, config)?);
     // What follows is no content, and has no type.
     http.clear_header(&header::CONTENT_TYPE)?;
-    let handler = Drained {
-        handler,
-        guard: Some(http.join_drain()),
-    };
-    http.detach(move |stream| {
-        let ioloop = stream.ioloop().clone();
-        ioloop.spawn_detached(serve(stream, config, handler));
-    })?;
-    Ok(())
+    Ok(opening)
 }
 
-/// A handler whose WebSocket gets 1001 when the server stops, and keeps it waiting until then.
+/// RFC 7692, section 7.1: whether both want compression, and how.
+#[cfg(feature = "deflate")]
+fn deflate(http: &Exchange, config: &Config) -> Result<Option<squall_websocket::DeflateAgreement>> {
+    let fields = http.head().headers();
+    let agreement = config.deflate.and_then(|deflate| deflate.accept(fields));
+    if let Some(agreement) = agreement {
+        let value = HeaderValue::try_from(agreement.to_string());
+        let value = value.map_err(|error| {
+            HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).with_source(error)
+        })?;
+        http.set_header(header::SEC_WEBSOCKET_EXTENSIONS, value)?;
+    }
+    Ok(agreement)
+}
+
+/// A handler that is told when the server stops, and keeps it waiting until its connection ends.
 struct Drained<H> {
     handler: H,
     guard: Option<DrainGuard>,
@@ -124,7 +214,7 @@ impl<H: WebSocketHandler> WebSocketHandler for Drained<H> {
     fn open(&mut self, ws: &WebSocket) -> HandlerResult {
         let socket = ws.clone();
         let guard = self.guard.take();
-        self.guard = guard.map(|guard| guard.on_drain(move || socket.go_away()));
+        self.guard = guard.map(|guard| guard.on_drain(move || socket.drain()));
         self.handler.open(ws)
     }
 
@@ -138,6 +228,10 @@ impl<H: WebSocketHandler> WebSocketHandler for Drained<H> {
 
     fn on_pong(&mut self, ws: &WebSocket, payload: &[u8]) -> HandlerResult {
         self.handler.on_pong(ws, payload)
+    }
+
+    fn on_drain(&mut self, ws: &WebSocket) -> HandlerResult {
+        self.handler.on_drain(ws)
     }
 
     fn on_close(&mut self, ws: &WebSocket, frame: Option<CloseFrame<'_>>) {

@@ -7,6 +7,9 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
+
 /// The settings of a connection; one value, behind an `Rc`, serves any number of them.
 ///
 /// ```
@@ -42,6 +45,9 @@ pub struct Config {
     pub ping_interval: Option<Duration>,
     /// How long a peer has to send anything at all after that Ping. Default: 30 s.
     pub ping_timeout: Duration,
+    /// Whether and how messages are compressed, if the peer wants that too. Default: they are not.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<Deflate>,
 }
 
 impl Config {
@@ -87,6 +93,14 @@ impl Config {
         self
     }
 
+    /// Sets whether and how messages are compressed.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: Option<Deflate>) -> Self {
+        self.deflate = deflate;
+        self
+    }
+
     /// Sets how long a peer has to answer a Ping.
     #[must_use]
     pub fn with_ping_timeout(mut self, timeout: Duration) -> Self {
@@ -105,15 +119,17 @@ impl Default for Config {
             timeout_close: Duration::from_secs(5),
             ping_interval: Some(Duration::from_secs(30)),
             ping_timeout: Duration::from_secs(30),
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
     }
 }
 
-/// How much one peer may send, in bytes.
+/// How much one peer may send.
 ///
-/// Bytes are limited, not fragments: a message of 65,536 fragments is as welcome as one of one
-/// frame. Nothing is allocated for a length that was only claimed, yet a claim above a limit is
-/// refused as soon as its header is here (close code 1009).
+/// Nothing is allocated for a length that was only claimed, yet a claim above a limit is refused as
+/// soon as its header is here (close code 1009). Where messages are compressed, what they inflate
+/// to is limited, and inflating stops at the limit.
 ///
 /// ```
 /// use squall_websocket::Limits;
@@ -124,12 +140,15 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of one message, summed over its fragments. Default: 10 MiB, Tornado's
-    /// `max_message_size`; large for a chat, but what its users have built on.
+    /// Bytes of one message, summed over its fragments, and after inflation. Default: 10 MiB,
+    /// Tornado's `max_message_size`; large for a chat, but what its users have built on.
     pub message_bytes_max: usize,
     /// Bytes of one frame's payload. Default: 10 MiB, so that by default only the message counts;
     /// lower it to make peers fragment, which lets control frames pass between the pieces.
     pub frame_bytes_max: usize,
+    /// Fragments of one message. Default: 1,048,576, which no peer needs: bytes are what costs
+    /// memory. But fragments may be empty, and so a message could go on for ever.
+    pub message_fragments_max: u32,
 }
 
 impl Limits {
@@ -146,6 +165,13 @@ impl Limits {
         self.frame_bytes_max = bytes;
         self
     }
+
+    /// Sets the fragments one message may have; 0 counts as 1.
+    #[must_use]
+    pub fn with_message_fragments_max(mut self, fragments: u32) -> Self {
+        self.message_fragments_max = fragments;
+        self
+    }
 }
 
 impl Default for Limits {
@@ -154,6 +180,7 @@ impl Default for Limits {
         Self {
             message_bytes_max: 10 * MIB,
             frame_bytes_max: 10 * MIB,
+            message_fragments_max: 1024 * 1024,
         }
     }
 }

@@ -6,13 +6,14 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::connection::Listener;
 use crate::handler::{HandlerResult, WebSocketHandler};
 use crate::{CloseCode, CloseFrame, Error, Event, LocalFault, Message, WebSocket};
 
 /// A handler, and the socket that it is lent.
 pub(crate) struct Conversation<H: WebSocketHandler> {
     handler: H,
-    pub(crate) ws: WebSocket,
+    ws: WebSocket,
     state: State,
 }
 
@@ -31,41 +32,6 @@ impl<H: WebSocketHandler> Conversation<H> {
             ws,
             state: State::Listening,
         }
-    }
-
-    pub(crate) fn open(&mut self) {
-        self.call("open", |handler, ws| handler.open(ws));
-    }
-
-    /// Tells the handler what the peer said. A Close is not for here: it ends the conversation.
-    pub(crate) fn tell(&mut self, event: Event<'_>) {
-        match event {
-            Event::Text(text) => self.message(Message::Text(text)),
-            Event::Binary(bytes) => self.message(Message::Binary(bytes)),
-            Event::Ping(payload) => {
-                // §5.5.3: the answer has the same payload. Answered in order, each of them.
-                self.ws.pong(payload);
-                self.call("on_ping", |handler, ws| handler.on_ping(ws, payload));
-            }
-            Event::Pong(payload) => {
-                self.call("on_pong", |handler, ws| handler.on_pong(ws, payload));
-            }
-            Event::Close(_) => {}
-        }
-    }
-
-    /// Ends the conversation, the first time.
-    pub(crate) fn end(&mut self, frame: Option<CloseFrame<'_>>) {
-        if self.state == State::Over {
-            return;
-        }
-        self.state = State::Over;
-        self.ws.note_closed();
-        let on_close = || self.handler.on_close(&self.ws, frame);
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(on_close)) {
-            log_panic("on_close", &*payload);
-        }
-        self.ws.tell_waiters();
     }
 
     fn message(&mut self, message: Message<'_>) {
@@ -91,6 +57,52 @@ impl<H: WebSocketHandler> Conversation<H> {
         }
         self.state = State::Failed;
         self.ws.close(CloseCode::INTERNAL_ERROR, "");
+    }
+}
+
+impl<H: WebSocketHandler> Listener for Conversation<H> {
+    fn ws(&self) -> &WebSocket {
+        &self.ws
+    }
+
+    fn open(&mut self) {
+        self.call("open", |handler, ws| handler.open(ws));
+    }
+
+    /// Tells the handler what the peer said. A handler never has enough.
+    fn tell(&mut self, event: Event<'_>) -> bool {
+        match event {
+            Event::Text(text) => self.message(Message::Text(text)),
+            Event::Binary(bytes) => self.message(Message::Binary(bytes)),
+            Event::Ping(payload) => {
+                // §5.5.3: the answer has the same payload. Answered in order, each of them.
+                self.ws.pong(payload);
+                self.call("on_ping", |handler, ws| handler.on_ping(ws, payload));
+            }
+            Event::Pong(payload) => {
+                self.call("on_pong", |handler, ws| handler.on_pong(ws, payload));
+            }
+            Event::Close(_) => {}
+        }
+        false
+    }
+
+    fn drain(&mut self) {
+        self.call("on_drain", |handler, ws| handler.on_drain(ws));
+    }
+
+    /// Ends the conversation, the first time.
+    fn end(&mut self, frame: Option<CloseFrame<'_>>) {
+        if self.state == State::Over {
+            return;
+        }
+        self.state = State::Over;
+        self.ws.note_closed();
+        let on_close = || self.handler.on_close(&self.ws, frame);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(on_close)) {
+            log_panic("on_close", &*payload);
+        }
+        self.ws.tell_waiters();
     }
 }
 

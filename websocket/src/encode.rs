@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::close::CloseFrame;
 use crate::error::{Error, LocalFault};
-use crate::frame::{CONTROL_BYTES_MAX, FrameHeader, Opcode};
+use crate::frame::{CONTROL_BYTES_MAX, FirstByte, Opcode};
 use crate::mask::{MaskingKey, mask};
 use crate::message::{Message, MessageKind};
 
@@ -25,7 +25,26 @@ use crate::message::{Message, MessageKind};
 /// assert_eq!(out, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"); // RFC 6455 §5.7
 /// ```
 pub fn encode_message(out: &mut Vec<u8>, message: Message<'_>, key: Option<MaskingKey>) {
-    encode_frame(out, true, opcode(message.kind()), message.as_bytes(), key);
+    let first = FirstByte::new(true, false, opcode(message.kind()));
+    encode_frame(out, first, message.as_bytes(), key);
+}
+
+/// Appends the header of a server's message in one frame; the payload follows it.
+pub(crate) fn encode_message_header(out: &mut Vec<u8>, kind: MessageKind, length: usize) {
+    let first = FirstByte::new(true, false, opcode(kind));
+    first.encode_header(out, length as u64, None);
+}
+
+/// Appends a message in one frame whose payload was deflated already.
+#[cfg(feature = "deflate")]
+pub(crate) fn encode_deflated(
+    out: &mut Vec<u8>,
+    kind: MessageKind,
+    deflated: &[u8],
+    key: Option<MaskingKey>,
+) {
+    let first = FirstByte::new(true, true, opcode(kind));
+    encode_frame(out, first, deflated, key);
 }
 
 /// A message's frame as shared bytes: for a broadcast, framed once and queued many times.
@@ -82,7 +101,7 @@ pub fn encode_fragment(
         Fragment::Middle => (false, Opcode::Continuation),
         Fragment::Last => (true, Opcode::Continuation),
     };
-    encode_frame(out, fin, opcode, payload, key);
+    encode_frame(out, FirstByte::new(fin, false, opcode), payload, key);
 }
 
 /// Appends a Ping of at most 125 bytes.
@@ -135,7 +154,8 @@ pub fn encode_close(out: &mut Vec<u8>, frame: Option<CloseFrame<'_>>, key: Optio
         payload[..2].copy_from_slice(&frame.code().get().to_be_bytes());
         payload[2..length].copy_from_slice(frame.reason().as_bytes());
     }
-    encode_frame(out, true, Opcode::Close, &payload[..length], key);
+    let first = FirstByte::new(true, false, Opcode::Close);
+    encode_frame(out, first, &payload[..length], key);
 }
 
 fn encode_control(
@@ -147,27 +167,15 @@ fn encode_control(
     if payload.len() > CONTROL_BYTES_MAX {
         return Err(LocalFault::ControlTooLong.into());
     }
-    encode_frame(out, true, opcode, payload, key);
+    encode_frame(out, FirstByte::new(true, false, opcode), payload, key);
     Ok(())
 }
 
-fn encode_frame(
-    out: &mut Vec<u8>,
-    fin: bool,
-    opcode: Opcode,
-    payload: &[u8],
-    key: Option<MaskingKey>,
-) {
+fn encode_frame(out: &mut Vec<u8>, first: FirstByte, payload: &[u8], key: Option<MaskingKey>) {
     /// The longest header: two bytes, a 64-bit length, a key.
     const HEADER_BYTES_MAX: usize = 14;
     out.reserve(HEADER_BYTES_MAX + payload.len());
-    FrameHeader {
-        fin,
-        opcode,
-        key,
-        length: payload.len() as u64,
-    }
-    .encode(out);
+    first.encode_header(out, payload.len() as u64, key);
     let start = out.len();
     out.extend_from_slice(payload);
     if let Some(key) = key {

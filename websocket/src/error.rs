@@ -34,7 +34,9 @@ impl Error {
     pub fn close_code(&self) -> CloseCode {
         match self {
             // §8.1: text that is not UTF-8 fails the connection; §7.4.1 gives it its own code.
-            Self::Peer(PeerFault::InvalidUtf8) => CloseCode::INVALID_PAYLOAD,
+            Self::Peer(PeerFault::InvalidUtf8 | PeerFault::InvalidDeflate) => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::Peer(_) => CloseCode::PROTOCOL_ERROR,
             Self::Limit(_) => CloseCode::MESSAGE_TOO_BIG,
             Self::Local(_) => CloseCode::INTERNAL_ERROR,
@@ -80,6 +82,8 @@ pub enum PeerFault {
     CloseCodeInvalid,
     /// A text message or a close reason that is not UTF-8 (§8.1).
     InvalidUtf8,
+    /// A compressed message that cannot be inflated, or that ends in the middle (RFC 7692 §7.2.2).
+    InvalidDeflate,
 }
 
 /// The limits a peer can exceed, named as in [`Limits`](crate::Limits).
@@ -96,6 +100,8 @@ pub enum LimitFault {
     MessageBytes,
     /// More than `frame_bytes_max`.
     FrameBytes,
+    /// More than `message_fragments_max`.
+    MessageFragments,
 }
 
 /// The calls that are refused because what they ask for cannot be on the wire.
@@ -124,7 +130,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Peer(fault) => match fault {
-                PeerFault::ReservedBits => "reserved bits set without an extension",
+                PeerFault::ReservedBits => "reserved bits that no extension has defined",
                 PeerFault::ReservedOpcode => "reserved opcode",
                 PeerFault::LengthNotMinimal => "payload length not in its shortest form",
                 PeerFault::LengthTopBit => "payload length with its top bit set",
@@ -137,9 +143,11 @@ impl fmt::Display for Error {
                 PeerFault::CloseTruncated => "close frame of one byte",
                 PeerFault::CloseCodeInvalid => "invalid close code",
                 PeerFault::InvalidUtf8 => "invalid UTF-8",
+                PeerFault::InvalidDeflate => "compressed message that cannot be inflated",
             },
             Self::Limit(LimitFault::MessageBytes) => "message too big",
             Self::Limit(LimitFault::FrameBytes) => "frame too big",
+            Self::Limit(LimitFault::MessageFragments) => "message in too many fragments",
             Self::Local(fault) => match fault {
                 LocalFault::ControlTooLong => "ping or pong of more than 125 bytes",
                 LocalFault::ReasonTooLong => "close reason of more than 123 bytes",

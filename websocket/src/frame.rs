@@ -20,8 +20,10 @@ use crate::mask::MaskingKey;
 pub(crate) const CONTROL_BYTES_MAX: usize = 125;
 
 const FIN: u8 = 0x80;
-/// RSV1-3. An extension that was negotiated takes its bit out of the check (RFC 7692 §6: RSV1).
+/// RSV1-3.
 const RESERVED_BITS: u8 = 0x70;
+/// RFC 7692 §6: with permessage-deflate, RSV1 says that a message is compressed.
+const COMPRESSED: u8 = 0x40;
 const OPCODE: u8 = 0x0F;
 const MASK: u8 = 0x80;
 const LENGTH: u8 = 0x7F;
@@ -43,6 +45,17 @@ pub enum Role {
     Server,
     /// We asked for it.
     Client,
+}
+
+impl Role {
+    /// The other end's.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn peer(self) -> Self {
+        match self {
+            Self::Server => Self::Client,
+            Self::Client => Self::Server,
+        }
+    }
 }
 
 /// What a frame is (§5.2, §11.8).
@@ -96,7 +109,13 @@ impl Opcode {
 /// use squall_websocket::{FrameHeader, Opcode, Role};
 ///
 /// # fn main() -> Result<(), squall_websocket::Error> {
-/// let header = FrameHeader { fin: true, opcode: Opcode::Binary, key: None, length: 300 };
+/// let header = FrameHeader {
+///     fin: true,
+///     compressed: false,
+///     opcode: Opcode::Binary,
+///     key: None,
+///     length: 300,
+/// };
 /// let mut bytes = Vec::new();
 /// header.encode(&mut bytes);
 /// assert_eq!(bytes, [0x82, 126, 1, 44]);
@@ -109,6 +128,8 @@ impl Opcode {
 pub struct FrameHeader {
     /// Whether this frame ends its message.
     pub fin: bool,
+    /// Whether this frame begins a message that is compressed (RSV1, RFC 7692 §6).
+    pub compressed: bool,
     /// What the frame is.
     pub opcode: Opcode,
     /// The masking key, on frames from clients.
@@ -119,15 +140,25 @@ pub struct FrameHeader {
 
 impl FrameHeader {
     /// Reads the header at the front of `input`, sent to the given role: the header and its own
-    /// length, or `None` while it is not all there.
+    /// length, or `None` while it is not all there. Without an extension: a frame that says it is
+    /// compressed is refused.
     #[inline]
     pub fn decode(input: &[u8], role: Role) -> Result<Option<(Self, usize)>, Error> {
+        Self::decode_extended(input, role, false)
+    }
+
+    /// As [`Self::decode`]; `has_deflate` says whether permessage-deflate was negotiated.
+    #[inline]
+    pub(crate) fn decode_extended(
+        input: &[u8],
+        role: Role,
+        has_deflate: bool,
+    ) -> Result<Option<(Self, usize)>, Error> {
         let Some((&[byte_0, byte_1], rest)) = input.split_first_chunk::<2>() else {
             return Ok(None);
         };
-        // §5.2: reserved bits are zero unless an extension defines them.
         if byte_0 & RESERVED_BITS != 0 {
-            return Err(PeerFault::ReservedBits.into());
+            check_reserved(byte_0, has_deflate)?;
         }
         let fin = byte_0 & FIN != 0;
         let opcode = Opcode::decode(byte_0)?;
@@ -149,6 +180,7 @@ impl FrameHeader {
         Ok(Some((
             Self {
                 fin,
+                compressed: byte_0 & COMPRESSED != 0,
                 opcode,
                 key,
                 length,
@@ -159,29 +191,53 @@ impl FrameHeader {
 
     /// Appends the header, its length in the shortest form.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let byte_0 = if self.fin { FIN } else { 0 } | self.opcode as u8;
-        let masked = if self.key.is_some() { MASK } else { 0 };
-        // Built on the stack and appended once: a header costs one check of the capacity, not six.
-        let mut bytes = [0; 14];
-        bytes[0] = byte_0;
-        let mut end = 2;
-        if self.length <= CONTROL_BYTES_MAX as u64 {
-            bytes[1] = masked | self.length as u8;
-        } else if let Ok(length) = u16::try_from(self.length) {
-            bytes[1] = masked | LENGTH_16_BIT;
-            bytes[2..4].copy_from_slice(&length.to_be_bytes());
-            end = 4;
-        } else {
-            bytes[1] = masked | LENGTH_64_BIT;
-            bytes[2..10].copy_from_slice(&self.length.to_be_bytes());
-            end = 10;
-        }
-        if let Some(key) = self.key {
-            bytes[end..end + 4].copy_from_slice(&key);
-            end += 4;
-        }
-        out.extend_from_slice(&bytes[..end]);
+        let first = FirstByte::new(self.fin, self.compressed, self.opcode);
+        first.encode_header(out, self.length, self.key);
     }
+}
+
+/// The first byte of a header: what a frame is. Mostly it is a constant where a frame is written.
+#[derive(Clone, Copy)]
+pub(crate) struct FirstByte(u8);
+
+impl FirstByte {
+    #[inline]
+    pub(crate) const fn new(fin: bool, compressed: bool, opcode: Opcode) -> Self {
+        let fin = if fin { FIN } else { 0 };
+        let compressed = if compressed { COMPRESSED } else { 0 };
+        Self(fin | compressed | opcode as u8)
+    }
+
+    /// Appends the whole header. In pieces whose sizes are constants: those are stores, where a
+    /// piece of any size is a call.
+    #[inline]
+    pub(crate) fn encode_header(self, out: &mut Vec<u8>, length: u64, key: Option<MaskingKey>) {
+        let masked = if key.is_some() { MASK } else { 0 };
+        if length <= CONTROL_BYTES_MAX as u64 {
+            out.extend_from_slice(&[self.0, masked | length as u8]);
+        } else if let Ok(length) = u16::try_from(length) {
+            let [high, low] = length.to_be_bytes();
+            out.extend_from_slice(&[self.0, masked | LENGTH_16_BIT, high, low]);
+        } else {
+            out.extend_from_slice(&[self.0, masked | LENGTH_64_BIT]);
+            out.extend_from_slice(&length.to_be_bytes());
+        }
+        if let Some(key) = key {
+            out.extend_from_slice(&key);
+        }
+    }
+}
+
+/// §5.2: reserved bits are zero unless an extension defines them. RFC 7692 §6 defines RSV1 for the
+/// first frame of a data message, and for no other: §6.1 forbids it on control frames, §6.2 on
+/// continuations.
+#[cold]
+fn check_reserved(byte_0: u8, has_deflate: bool) -> Result<(), Error> {
+    let begins_message = matches!(byte_0 & OPCODE, 0x1 | 0x2);
+    if has_deflate && begins_message && byte_0 & RESERVED_BITS == COMPRESSED {
+        return Ok(());
+    }
+    Err(PeerFault::ReservedBits.into())
 }
 
 /// §5.5: control frames are not fragmented and have at most 125 bytes.

@@ -6,6 +6,9 @@
 
 use std::error::Error;
 
+use http::HeaderMap;
+
+use crate::handshake::is_same_origin;
 use crate::{CloseFrame, Message, WebSocket};
 
 /// What a handler's methods return. Any error closes the WebSocket with 1011 and is logged; only
@@ -41,6 +44,13 @@ pub trait WebSocketHandler: 'static {
         None
     }
 
+    /// Whether a page may connect, by the fields of its request; if not, the answer is 403. The
+    /// default lets in the pages of the very host that is asked, and what is no browser; see
+    /// [`is_same_origin`] and [`is_trusted_origin`](crate::handshake::is_trusted_origin).
+    fn check_origin(&mut self, fields: &HeaderMap) -> bool {
+        is_same_origin(fields)
+    }
+
     /// The connection is open. Comes before any message.
     fn open(&mut self, ws: &WebSocket) -> HandlerResult {
         let _ = ws;
@@ -65,6 +75,13 @@ pub trait WebSocketHandler: 'static {
         Ok(())
     }
 
+    /// The server stops, and waits for this connection until its patience ends. The default closes
+    /// with 1001; a handler that overrides it may say more, or finish something first.
+    fn on_drain(&mut self, ws: &WebSocket) -> HandlerResult {
+        ws.go_away();
+        Ok(())
+    }
+
     /// The connection is over: nothing comes after this, nothing can be written, and the socket
     /// has left all its topics. Called exactly once, whatever happened.
     ///
@@ -81,6 +98,10 @@ impl<H: WebSocketHandler + ?Sized> WebSocketHandler for Box<H> {
         (**self).select_subprotocol(offered)
     }
 
+    fn check_origin(&mut self, fields: &HeaderMap) -> bool {
+        (**self).check_origin(fields)
+    }
+
     fn open(&mut self, ws: &WebSocket) -> HandlerResult {
         (**self).open(ws)
     }
@@ -95,6 +116,10 @@ impl<H: WebSocketHandler + ?Sized> WebSocketHandler for Box<H> {
 
     fn on_pong(&mut self, ws: &WebSocket, payload: &[u8]) -> HandlerResult {
         (**self).on_pong(ws, payload)
+    }
+
+    fn on_drain(&mut self, ws: &WebSocket) -> HandlerResult {
+        (**self).on_drain(ws)
     }
 
     fn on_close(&mut self, ws: &WebSocket, frame: Option<CloseFrame<'_>>) {

@@ -14,7 +14,7 @@
 //!   protocol Protocol::receive -> Event        encode_message, _ping, _pong, _close
 //!   message  Assembly              fragments -> one message        |
 //!   utf8     Incremental           text checked as it comes        |
-//!            - - - - - - -  permessage-deflate belongs here  - - - - - - - -
+//!   deflate  Inflater              compressed pieces        Deflater (RFC 7692)
 //!   mask     mask()                one XOR, both ways            mask()
 //!   frame    FrameHeader::decode   opcode, length, key           FrameHeader::encode
 //! ```
@@ -90,37 +90,57 @@
 //! # }
 //! ```
 //!
+//! # Tasks and clients
+//! [`WebSocketStream`] is a connection for one task: `while let Some(message) = ws.next().await`.
+//! [`Client`] opens one, in the other role. What an opening handshake has agreed on is an
+//! [`Opening`], which [`serve_opened`] takes as well.
+//!
+//! # Compression
+//! With the feature `deflate`, [`Config`] has settings for permessage-deflate (RFC 7692):
+//! compressors are shared by the connections of a loop, unless one is to keep its history.
+//!
 //! # In scope
 //! Framing (§5.2), masking (§5.3), fragmentation (§5.4), control frames (§5.5), the closing
 //! handshake (§7), UTF-8 (§8.1), and the opening handshake as functions on heads (§4, module
-//! [`handshake`]); the server's side of a connection.
+//! [`handshake`]); permessage-deflate; connections in both roles.
 //!
 //! # What this is not
-//! No HTTP: parsing it, and writing the answer to the opening handshake, is for the layer above,
-//! which then hands the stream over. No client's connection yet; no compression yet; no WebSockets
-//! over HTTP/2 (RFC 8441).
+//! No HTTP for servers: parsing it, and writing the answer to the opening handshake, is for the
+//! layer above, which then hands the stream over. No redirects, no authentication and no proxies
+//! for clients: [`Client::connect_over`] takes a stream that somebody else has connected. No
+//! WebSockets over HTTP/2 (RFC 8441).
 #![forbid(unsafe_code)]
 
+mod client;
 mod close;
 mod config;
 mod connection;
 mod conversation;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod encode;
 mod error;
 mod frame;
 mod handler;
 pub mod handshake;
+mod keys;
 mod mask;
 mod message;
+mod opening;
+mod prepared;
 mod protocol;
+mod receiving;
 mod topics;
 mod utf8;
 mod waiters;
 mod websocket;
 
+pub use client::{Answer, Client, OpenError, UrlFault, connect};
 pub use close::{CloseCode, CloseFrame};
 pub use config::{Config, Limits};
-pub use connection::serve;
+pub use connection::{serve, serve_opened};
+#[cfg(feature = "deflate")]
+pub use deflate::{Deflate, DeflateAgreement, DeflatePool, Deflater};
 pub use encode::{
     Fragment, encode_close, encode_fragment, encode_message, encode_ping, encode_pong, frame_bytes,
 };
@@ -128,8 +148,11 @@ pub use error::{Error, LimitFault, LocalFault, PeerFault};
 pub use frame::{FrameHeader, Opcode, Role};
 pub use handler::{HandlerResult, WebSocketHandler};
 pub use mask::{MaskingKey, mask};
-pub use message::{Message, MessageKind};
+pub use message::{Message, MessageKind, OwnedMessage};
+pub use opening::Opening;
+pub use prepared::Prepared;
 pub use protocol::{Closing, Event, Protocol};
+pub use receiving::WebSocketStream;
 pub use topics::Topics;
 pub use utf8::{Incremental, InvalidUtf8};
 pub use websocket::WebSocket;

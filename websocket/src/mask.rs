@@ -28,8 +28,10 @@ pub type MaskingKey = [u8; 4];
 pub fn mask(payload: &mut [u8], key: MaskingKey, offset: usize) {
     // Turned so that its first byte meets the first byte of this slice, and written twice to fill
     // a word; eight is a multiple of four, so every word meets it the same way.
-    let turned: [u8; 8] = std::array::from_fn(|i| key[offset.wrapping_add(i) % 4]);
-    let word_key = u64::from_ne_bytes(turned);
+    let mut turned = key;
+    turned.rotate_left(offset % 4);
+    let half = u64::from(u32::from_ne_bytes(turned));
+    let word_key = half << 32 | half;
 
     let mut words = payload.chunks_exact_mut(8);
     for word in &mut words {
@@ -38,7 +40,11 @@ pub fn mask(payload: &mut [u8], key: MaskingKey, offset: usize) {
         bytes.copy_from_slice(word);
         word.copy_from_slice(&(u64::from_ne_bytes(bytes) ^ word_key).to_ne_bytes());
     }
-    for (byte, key) in words.into_remainder().iter_mut().zip(turned) {
+    for (byte, key) in words
+        .into_remainder()
+        .iter_mut()
+        .zip(word_key.to_ne_bytes())
+    {
         *byte ^= key;
     }
 }

@@ -78,6 +78,43 @@ impl<'a, const N: usize> From<&'a [u8; N]> for Message<'a> {
     }
 }
 
+impl<'a> From<&'a OwnedMessage> for Message<'a> {
+    fn from(message: &'a OwnedMessage) -> Self {
+        match message {
+            OwnedMessage::Text(text) => Self::Text(text),
+            OwnedMessage::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
+/// A message that was taken out of the receive buffer.
+///
+/// ```
+/// use squall_websocket::{Message, OwnedMessage};
+///
+/// let kept = OwnedMessage::from("hi");
+/// assert_eq!(Message::from(&kept), Message::Text("hi"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnedMessage {
+    /// UTF-8.
+    Text(String),
+    /// Anything.
+    Binary(Vec<u8>),
+}
+
+impl From<&str> for OwnedMessage {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<&[u8]> for OwnedMessage {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Binary(bytes.to_vec())
+    }
+}
+
 /// The two kinds of message (§5.6).
 ///
 /// ```

@@ -13,17 +13,17 @@
 //!                Event               Payload ------------------+--> Event, if it was the last
 //! ```
 //!
-//! # Where permessage-deflate goes (RFC 7692)
-//! Between unmasking and the assembly. A negotiated extension makes `frame.rs` let RSV1 through on
-//! the first frame of a message; such a message is never lent from the input: `payload` inflates
-//! each piece before `Assembly::push`, and the check of claimed lengths is repeated on inflated
-//! ones. Control frames never pass there. On the way out, a message is deflated before it is
-//! framed.
+//! # permessage-deflate (RFC 7692)
+//! It stands between unmasking and the assembly. Where it was negotiated, `frame.rs` lets RSV1
+//! through on the first frame of a message; such a message is never lent from the input: each piece
+//! is inflated into the assembly, which stops at the limit. Control frames never pass there.
 
 use std::ops::Range;
 
 use crate::close::CloseFrame;
 use crate::config::Limits;
+#[cfg(feature = "deflate")]
+use crate::deflate::{DeflateAgreement, DeflatePool, Inflater};
 use crate::encode::encode_close;
 use crate::error::{Error, LimitFault, PeerFault};
 use crate::frame::{FrameHeader, Opcode, Role};
@@ -119,18 +119,22 @@ impl Closing {
 pub struct Protocol {
     role: Role,
     closing: Closing,
+    /// Data frames that have begun of the message being assembled.
+    fragments: u32,
     limits: Limits,
     /// The data frame we are inside of; `None` before a header.
     payload: Option<Payload>,
     assembly: Assembly,
+    #[cfg(feature = "deflate")]
+    inflater: Option<Box<Inflater>>,
 }
 
 /// A data frame whose header was used up and whose payload is still coming.
 #[derive(Clone, Copy, Debug)]
 struct Payload {
     fin: bool,
+    /// Turned, so that its first byte meets the next byte of the payload.
     key: Option<MaskingKey>,
-    taken: usize,
     left: usize,
 }
 
@@ -150,10 +154,23 @@ impl Protocol {
         Self {
             role,
             closing: Closing::Open,
+            fragments: 0,
             limits,
             payload: None,
             assembly: Assembly::default(),
+            #[cfg(feature = "deflate")]
+            inflater: None,
         }
+    }
+
+    /// With permessage-deflate, as the opening handshake has agreed on it: compressed messages are
+    /// understood. Messages are compressed by a [`Deflater`](crate::Deflater).
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, agreement: &DeflateAgreement, pool: &DeflatePool) -> Self {
+        let inflater = Inflater::new(agreement.keeps_context(self.role.peer()), pool);
+        self.inflater = Some(Box::new(inflater));
+        self
     }
 
     /// How far the closing handshake has come.
@@ -222,7 +239,8 @@ impl Protocol {
 
     /// Reads a header and, as far as it is here, its payload.
     fn header(&mut self, input: &mut [u8]) -> Result<(usize, Found), Error> {
-        let Some((header, start)) = FrameHeader::decode(input, self.role)? else {
+        let decoded = FrameHeader::decode_extended(input, self.role, self.has_deflate())?;
+        let Some((header, start)) = decoded else {
             self.assembly.release();
             return Ok((0, Found::Nothing));
         };
@@ -236,13 +254,13 @@ impl Protocol {
             }
         } else {
             self.check_sequence(header.opcode)?;
-            self.check_limits(header.length)?;
+            self.check_limits(&header)?;
         }
         // No larger than the input, or than a limit: it fits.
         let length = header.length as usize;
 
         let is_message = header.fin && header.opcode != Opcode::Continuation;
-        if is_message && is_here {
+        if is_message && is_here && !header.compressed {
             let payload = start..start + length;
             if let Some(key) = header.key {
                 mask(&mut input[payload.clone()], key, 0);
@@ -251,14 +269,13 @@ impl Protocol {
         }
 
         match header.opcode {
-            Opcode::Text => self.assembly.begin(MessageKind::Text),
-            Opcode::Binary => self.assembly.begin(MessageKind::Binary),
-            _ => {}
+            Opcode::Text => self.begin(MessageKind::Text, header.compressed),
+            Opcode::Binary => self.begin(MessageKind::Binary, header.compressed),
+            _ => self.count_fragment()?,
         }
         let payload = Payload {
             fin: header.fin,
             key: header.key,
-            taken: 0,
             left: length,
         };
         let (used, found) = self.payload(payload, &mut input[start..])?;
@@ -269,17 +286,12 @@ impl Protocol {
     fn payload(&mut self, mut payload: Payload, input: &mut [u8]) -> Result<(usize, Found), Error> {
         let used = payload.left.min(input.len());
         let piece = &mut input[..used];
-        if let Some(key) = payload.key {
-            mask(piece, key, payload.taken);
+        if let Some(key) = &mut payload.key {
+            mask(piece, *key, 0);
+            key.rotate_left(used % 4);
         }
-        let bytes_max = if payload.fin {
-            self.assembly.len() + payload.left
-        } else {
-            self.limits.message_bytes_max
-        };
-        self.assembly.push(piece, bytes_max)?;
-        payload.taken += used;
         payload.left -= used;
+        self.take(piece, &payload)?;
 
         if payload.left > 0 {
             self.payload = Some(payload);
@@ -293,6 +305,50 @@ impl Protocol {
         Ok((used, Found::Message))
     }
 
+    fn begin(&mut self, kind: MessageKind, _compressed: bool) {
+        self.fragments = 1;
+        self.assembly.begin(kind);
+        #[cfg(feature = "deflate")]
+        if let Some(inflater) = &mut self.inflater {
+            inflater.begin(_compressed);
+        }
+    }
+
+    /// Takes in a piece of the message, unmasked; `payload` is what comes after it.
+    fn take(&mut self, piece: &[u8], payload: &Payload) -> Result<(), Error> {
+        #[cfg(feature = "deflate")]
+        if let Some(inflater) = self.inflater.as_mut().filter(|inflater| inflater.is_open()) {
+            let bytes_max = self.limits.message_bytes_max;
+            inflater.push(piece, &mut self.assembly, bytes_max)?;
+            if payload.fin && payload.left == 0 {
+                inflater.finish(&mut self.assembly, bytes_max)?;
+            }
+            return Ok(());
+        }
+        let bytes_max = if payload.fin {
+            self.assembly.len() + piece.len() + payload.left
+        } else {
+            self.limits.message_bytes_max
+        };
+        self.assembly.push(piece, bytes_max)
+    }
+
+    fn count_fragment(&mut self) -> Result<(), Error> {
+        if self.fragments >= self.limits.message_fragments_max {
+            return Err(LimitFault::MessageFragments.into());
+        }
+        self.fragments += 1;
+        Ok(())
+    }
+
+    fn has_deflate(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        let has_deflate = self.inflater.is_some();
+        #[cfg(not(feature = "deflate"))]
+        let has_deflate = false;
+        has_deflate
+    }
+
     /// §5.4: a continuation continues something; fragments of two messages do not mix.
     fn check_sequence(&self, opcode: Opcode) -> Result<(), Error> {
         match (opcode, self.assembly.is_open()) {
@@ -303,18 +359,27 @@ impl Protocol {
     }
 
     /// §10.4: refuses a claim at once, before any of what it claims has come.
-    fn check_limits(&self, length: u64) -> Result<(), Error> {
+    fn check_limits(&self, header: &FrameHeader) -> Result<(), Error> {
+        let length = header.length;
         if length > self.limits.frame_bytes_max as u64 {
             return Err(LimitFault::FrameBytes.into());
         }
-        let room = self
-            .limits
-            .message_bytes_max
-            .saturating_sub(self.assembly.len());
-        if length > room as u64 {
+        if length > self.room(header.compressed) as u64 {
             return Err(LimitFault::MessageBytes.into());
         }
         Ok(())
+    }
+
+    /// Bytes that may still be sent of the message that is open or begins.
+    fn room(&self, _begins_compressed: bool) -> usize {
+        let bytes_max = self.limits.message_bytes_max;
+        #[cfg(feature = "deflate")]
+        if let Some(inflater) = &self.inflater {
+            if _begins_compressed || inflater.is_open() {
+                return inflater.room(bytes_max);
+            }
+        }
+        bytes_max.saturating_sub(self.assembly.len())
     }
 
     /// The peer's side is over: nothing of it will be used any more.
@@ -322,6 +387,10 @@ impl Protocol {
         self.closing = self.closing.after_received();
         self.payload = None;
         self.assembly = Assembly::default();
+        #[cfg(feature = "deflate")]
+        {
+            self.inflater = None;
+        }
     }
 }
 

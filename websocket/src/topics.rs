@@ -21,8 +21,7 @@ use std::rc::Rc;
 
 use squall_ioloop::Handle;
 
-use crate::encode::frame_bytes;
-use crate::{Message, WebSocket};
+use crate::{Message, Prepared, WebSocket};
 
 /// The topics of one loop, to publish from outside of a handler: from a timer, or another request.
 ///
@@ -75,9 +74,9 @@ impl Topics {
         }
     }
 
-    /// Sends a message to all sockets in a topic, and says how many will get it. It is framed once;
-    /// all share the frame, and each gets it, with all else of this turn, in one vectored write
-    /// when the turn ends.
+    /// Sends a message to all sockets in a topic, and says how many will get it. It is framed once,
+    /// and compressed once for each way of compressing among the sockets; all share the frame, and
+    /// each gets it, with all else of this turn, in one vectored write when the turn ends.
     ///
     /// A socket whose backlog is full ([`Config::backlog_bytes_max`](crate::Config)) is closed with
     /// 1013 instead.
@@ -110,14 +109,14 @@ impl Topics {
         let Some(topic) = self.find(topic) else {
             return 0;
         };
-        let frame = frame_bytes(message);
+        let message = Prepared::new(message);
         let mut count = 0;
         let mut full = Vec::new();
         let subscribers = topic.subscribers.borrow();
         for Subscriber { socket, .. } in subscribers.iter() {
             if Some(socket) == except {
             } else if socket.has_room() {
-                count += usize::from(socket.queue(frame.clone()).is_ok());
+                count += usize::from(socket.queue(socket.frame_of(&message)).is_ok());
             } else {
                 full.push(socket.clone());
             }
@@ -125,7 +124,7 @@ impl Topics {
         drop(subscribers);
         // Not before the list is free again: these may be closed now, and so leave it.
         for socket in full {
-            count += usize::from(socket.write_prepared(frame.clone()).is_ok());
+            count += usize::from(socket.write_shared(&message).is_ok());
         }
         count
     }

@@ -9,18 +9,24 @@ use std::fmt;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use squall_ioloop::Handle;
 use squall_iostream::{StreamError, StreamHandle};
 
-use crate::encode::{encode_close, encode_message, encode_ping, encode_pong};
+#[cfg(feature = "deflate")]
+use crate::deflate::{DeflatePool, Deflater};
+use crate::encode::{
+    encode_close, encode_message, encode_message_header, encode_ping, encode_pong,
+};
 use crate::topics::{Membership, Topics};
 use crate::waiters::Waiters;
-use crate::{CloseCode, CloseFrame, Closing, Config, Error, LocalFault, Message};
+use crate::{
+    CloseCode, CloseFrame, Closing, Config, Error, LocalFault, MaskingKey, Message, MessageKind,
+    Opening, Prepared, Role, keys,
+};
 
 /// A handle of an open WebSocket: clone it, keep it, write to it from anywhere on its loop.
 ///
@@ -63,18 +69,30 @@ struct Shared {
     closing: Cell<Closing>,
     /// Whether the connection is handling input: then it will flush by itself, before it waits.
     is_corked: Cell<bool>,
-    waiters: OnceCell<Arc<Waiters>>,
+    /// Whether the handler is to be told that the server stops.
+    is_draining: Cell<bool>,
+    /// Whether all have been told that it is over.
+    is_over: Cell<bool>,
+    role: Role,
+    waiters: OnceCell<Box<Waiters>>,
     memberships: RefCell<Vec<Membership>>,
+    #[cfg(feature = "deflate")]
+    deflater: Option<Box<RefCell<Deflater>>>,
 }
 
 impl WebSocket {
-    pub(crate) fn new(stream: StreamHandle, config: Rc<Config>) -> Self {
+    pub(crate) fn new(stream: StreamHandle, config: Rc<Config>, opening: &Opening) -> Self {
         Self {
             shared: Rc::new(Shared {
+                #[cfg(feature = "deflate")]
+                deflater: deflater(&stream, &config, opening),
+                role: opening.role(),
                 stream,
                 config,
                 closing: Cell::new(Closing::Open),
                 is_corked: Cell::new(false),
+                is_draining: Cell::new(false),
+                is_over: Cell::new(false),
                 waiters: OnceCell::new(),
                 memberships: RefCell::default(),
             }),
@@ -91,11 +109,62 @@ impl WebSocket {
     pub fn write_message<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         let message = message.into();
         self.check_room()?;
-        self.append(|out| encode_message(out, message, None))
+        #[cfg(feature = "deflate")]
+        if let Some(deflater) = &self.shared.deflater {
+            let key = self.key();
+            return self.append(|out| deflater.borrow_mut().encode_message(out, message, key));
+        }
+        // By far the most common, and cheaper without a key that may be there.
+        if self.shared.role == Role::Server {
+            return self.append(|out| encode_message(out, message, None));
+        }
+        let key = self.key();
+        self.append(|out| encode_message(out, message, key))
+    }
+
+    /// Sends a binary message whose bytes are shared: a large one is not copied, unless it has to
+    /// be masked or is compressed.
+    ///
+    /// # Errors
+    /// As [`Self::write_message`].
+    pub fn write_bytes(&self, payload: Bytes) -> Result<(), Error> {
+        #[cfg(feature = "deflate")]
+        let is_as_it_goes = self.shared.deflater.is_none() && self.shared.role == Role::Server;
+        #[cfg(not(feature = "deflate"))]
+        let is_as_it_goes = self.shared.role == Role::Server;
+        if !is_as_it_goes {
+            return self.write_message(&payload[..]);
+        }
+        self.check_room()?;
+        self.append(|out| encode_message_header(out, MessageKind::Binary, payload.len()))?;
+        self.queue(payload)
+    }
+
+    /// Sends a message that is for many sockets: those that speak alike share its frame, which is
+    /// made, and compressed, once.
+    ///
+    /// # Errors
+    /// As [`Self::write_message`].
+    pub fn write_shared(&self, message: &Prepared<'_>) -> Result<(), Error> {
+        self.check_room()?;
+        self.queue(self.frame_of(message))
+    }
+
+    /// The frame of a shared message that this socket's peer understands.
+    pub(crate) fn frame_of(&self, message: &Prepared<'_>) -> Bytes {
+        if let Some(key) = self.key() {
+            return message.masked(key);
+        }
+        #[cfg(feature = "deflate")]
+        if let Some(deflater) = &self.shared.deflater {
+            return deflater.borrow_mut().frame_of(message);
+        }
+        message.plain()
     }
 
     /// Sends a frame that [`frame_bytes`](crate::frame_bytes) has made, without a copy if it is
-    /// large: one frame for many sockets. The bytes go out as they are.
+    /// large: one frame for many sockets. The bytes go out as they are, also if they are none of a
+    /// frame. For servers; [`Self::write_shared`] compresses, and serves clients as well.
     ///
     /// # Errors
     /// As [`Self::write_message`].
@@ -121,14 +190,16 @@ impl WebSocket {
     /// [`LocalFault::ControlTooLong`]; else as [`Self::write_message`].
     pub fn ping(&self, payload: &[u8]) -> Result<(), Error> {
         self.check_room()?;
-        self.append(|out| encode_ping(out, payload, None))?
+        let key = self.key();
+        self.append(|out| encode_ping(out, payload, key))?
     }
 
     /// Answers a Ping. Bounded by the pause of reading, not by the backlog's limit.
     pub(crate) fn pong(&self, payload: &[u8]) {
         if !self.is_closing() {
             // Fails only when the stream is closed, which the connection will hear of.
-            let _ = self.append(|out| encode_pong(out, payload, None));
+            let key = self.key();
+            let _ = self.append(|out| encode_pong(out, payload, key));
         }
     }
 
@@ -162,18 +233,7 @@ impl WebSocket {
     /// As [`Self::drained`], but also to the end of a closing handshake, and to the deadline.
     pub(crate) async fn drained_or_deadline(&self) -> Result<(), StreamError> {
         let unsent_max = self.shared.config.backlog_bytes_pause;
-        poll_fn(|cx| {
-            if self.buffered_amount() <= unsent_max && !self.shared.stream.is_closed() {
-                return Poll::Ready(Ok(()));
-            }
-            let waiters = self.waiters();
-            waiters.add(cx.waker());
-            // The stream wakes our list, whoever of those on it has given up.
-            let waker = Waker::from(Arc::clone(waiters));
-            let cx = Context::from_waker(&waker);
-            self.shared.stream.poll_drained(&cx, unsent_max)
-        })
-        .await
+        self.shared.stream.drained(unsent_max).await
     }
 
     // ---- closing
@@ -191,6 +251,20 @@ impl WebSocket {
     /// Closes with 1001, for a server that goes down: clients know that they should come back.
     pub fn go_away(&self) {
         self.close(CloseCode::GOING_AWAY, "");
+    }
+
+    /// Tells the handler that the server stops: [`on_drain`](crate::WebSocketHandler::on_drain) is
+    /// called in a turn that comes soon.
+    pub fn drain(&self) {
+        if !self.is_closing() && !self.shared.is_draining.replace(true) {
+            // The connection waits for its peer, or for its deadline.
+            self.shared.stream.set_deadline(Some(Duration::ZERO));
+        }
+    }
+
+    /// Whether the handler has to be told of a drain, once.
+    pub(crate) fn take_drain(&self) -> bool {
+        self.shared.is_draining.replace(false)
     }
 
     /// Closes TCP now, without a closing handshake; what is unsent is lost. `on_close` is called in
@@ -215,7 +289,10 @@ impl WebSocket {
             if self.is_closed() {
                 return Poll::Ready(());
             }
-            self.waiters().add(cx.waker());
+            self.shared
+                .waiters
+                .get_or_init(Box::default)
+                .add(cx.waker());
             Poll::Pending
         })
         .await;
@@ -228,7 +305,8 @@ impl WebSocket {
             return;
         }
         // Fails only when the stream is closed, which the connection will hear of.
-        let _ = self.append(|out| encode_close(out, frame, None));
+        let key = self.key();
+        let _ = self.append(|out| encode_close(out, frame, key));
         self.shared.closing.set(closing.after_sent());
         let patience = self.shared.config.timeout_close;
         self.shared.stream.set_deadline(Some(patience));
@@ -244,7 +322,14 @@ impl WebSocket {
     /// It is over, however it came to that.
     pub(crate) fn note_closed(&self) {
         self.shared.closing.set(Closing::Complete);
+        self.shared.is_over.set(true);
         self.leave_topics();
+    }
+
+    /// Whether [`Self::note_closed`] was called. A handshake that is complete is over, too, but
+    /// nobody was told yet.
+    pub(crate) fn is_over(&self) -> bool {
+        self.shared.is_over.get()
     }
 
     /// Wakes all who wait for something of this socket.
@@ -305,6 +390,10 @@ impl WebSocket {
         self.shared.stream.peer_addr()?.inet()
     }
 
+    pub(crate) fn role(&self) -> Role {
+        self.shared.role
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.shared.config
     }
@@ -362,9 +451,27 @@ impl WebSocket {
         }
     }
 
-    fn waiters(&self) -> &Arc<Waiters> {
-        self.shared.waiters.get_or_init(Arc::default)
+    /// §5.3: a client masks each frame with a key that was never used.
+    #[inline]
+    fn key(&self) -> Option<MaskingKey> {
+        match self.shared.role {
+            Role::Server => None,
+            Role::Client => Some(keys::draw(self.ioloop())),
+        }
     }
+}
+
+#[cfg(feature = "deflate")]
+fn deflater(
+    stream: &StreamHandle,
+    config: &Config,
+    opening: &Opening,
+) -> Option<Box<RefCell<Deflater>>> {
+    let agreement = opening.deflate()?;
+    let settings = config.deflate.unwrap_or_default();
+    let pool = DeflatePool::of(stream.ioloop());
+    let deflater = Deflater::new(opening.role(), agreement, &settings, &pool);
+    Some(Box::new(RefCell::new(deflater)))
 }
 
 impl PartialEq for WebSocket {

@@ -57,6 +57,20 @@ fn writes_from_elsewhere_in_one_turn_leave_in_one_write() {
 }
 
 #[test]
+fn shared_bytes_are_a_message_of_any_length() {
+    let ioloop = ioloop();
+    let (script, _, ws) = Script::serve(&ioloop, config());
+    let mut expected = Vec::new();
+    for length in [0, 1, 125, 126, 65_535, 65_536, 200_000] {
+        let payload = vec![7; length];
+        expected.extend(unmasked(FIN | 2, &payload));
+        ws.write_bytes(payload.into()).unwrap();
+        turns(&ioloop, 2);
+    }
+    assert!(*script.written.borrow() == expected);
+}
+
+#[test]
 fn bytes_may_come_one_by_one() {
     let ioloop = ioloop();
     let options = memory::Options {
@@ -212,4 +226,39 @@ fn any_number_of_tasks_may_wait_for_the_end() {
     peer.close(1000, "");
     pass(&ioloop, 1);
     assert!(waiting.iter().all(|task| task.is_finished()));
+}
+
+#[test]
+fn a_drain_that_comes_while_a_ping_waits_does_not_give_the_peer_more_time() {
+    let ioloop = ioloop();
+    let config = Config::default()
+        .with_ping_interval(Some(Duration::from_secs(10)))
+        .with_ping_timeout(Duration::from_secs(4));
+    let mut peer = Served::new(&ioloop, config);
+    let start = ioloop.now();
+    peer.expect(&ioloop, b"\x89\x00");
+    peer.ws.drain();
+    peer.ws.drain();
+    peer.expect_last(&ioloop, b"\x88\x02\x03\xe9");
+    // The time of a closing handshake, and that of the end of TCP.
+    assert!((ioloop.now() - start).as_secs() <= 20);
+    peer.log.expect(&["open", "close"]);
+}
+
+#[test]
+fn a_drain_reaches_a_peer_that_does_not_take_its_answers() {
+    let ioloop = ioloop();
+    let (script, log, ws) = Script::serve(&ioloop, config());
+    script.take(0);
+    script.arrive(masked(FIN | 1, b"flood 500000"));
+    turns(&ioloop, 3);
+    ws.drain();
+    turns(&ioloop, 3);
+    assert!(ws.is_closing() && !ws.is_closed());
+    script.take(usize::MAX);
+    turns(&ioloop, 3);
+    assert!(script.written.borrow().ends_with(b"\x88\x02\x03\xe9"));
+    script.arrive(masked(FIN | 8, b"\x03\xe9"));
+    turns(&ioloop, 3);
+    log.expect(&["open", "close 1001 "]);
 }

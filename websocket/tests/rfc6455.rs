@@ -141,6 +141,7 @@ fn rfc6455_5_2_headers_survive_encoding_and_decoding() {
             for (role, key) in [(Role::Server, Some(KEY)), (Role::Client, None)] {
                 let header = FrameHeader {
                     fin: true,
+                    compressed: false,
                     opcode,
                     key,
                     length,
@@ -522,4 +523,35 @@ fn a_whole_message_is_lent_from_the_input() {
         panic!("no text")
     };
     assert_eq!((used, text, text.as_ptr()), (10, "here", payload));
+}
+
+#[test]
+fn rfc6455_10_4_a_message_has_an_end_also_if_its_fragments_are_empty() {
+    let limits = Limits::default().with_message_fragments_max(3);
+    let new = || Protocol::new(Role::Server, limits);
+    let first = masked(2, b"a");
+    let empty = masked(0, b"");
+    let last = masked(FIN, b"b");
+    let fits = [&first[..], &empty, &last].concat();
+    let said = [Said::Binary(b"ab".to_vec()), Said::Binary(b"ab".to_vec())];
+    assert_eq!(listen(&mut new(), [&fits.repeat(2)[..]]), said);
+    let more = [&first[..], &empty, &empty, &last].concat();
+    assert_eq!(listen(&mut new(), [&more[..]]), [Said::Failed(1009)]);
+    let mut protocol = new();
+    assert_eq!(
+        listen(&mut protocol, [&more[..first.len() + 2 * empty.len()]]),
+        []
+    );
+    let result = protocol.receive(&mut masked(FIN, b"")).map(|_| ());
+    assert_eq!(result, Err(Error::Limit(LimitFault::MessageFragments)));
+}
+
+#[test]
+fn rfc6455_5_3_a_payload_in_any_number_of_pieces_is_unmasked_in_step() {
+    let payload: Vec<u8> = (0..=255).collect();
+    let wire = masked(FIN | 2, &payload);
+    for size in 1..20 {
+        let said = listen(&mut server(), wire.chunks(size));
+        assert_eq!(said, [Said::Binary(payload.clone())], "pieces of {size}");
+    }
 }

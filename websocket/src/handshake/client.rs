@@ -15,6 +15,9 @@ use http::header::{
 };
 use http::{StatusCode, Version};
 
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
+
 use super::{VERSION, accept_key, has_token, single};
 use crate::error::{Error, LocalFault};
 
@@ -43,6 +46,8 @@ pub struct ClientHandshake {
     key: String,
     /// Tokens, joined as they are sent.
     subprotocols: String,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Deflate>,
 }
 
 impl ClientHandshake {
@@ -52,14 +57,22 @@ impl ClientHandshake {
         Self {
             key: STANDARD.encode(nonce),
             subprotocols: String::new(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
+    }
+
+    /// Offers to compress messages; [`Deflate::check`] has the answer.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: Deflate) -> Self {
+        self.deflate = Some(deflate);
+        self
     }
 
     /// Offers a subprotocol, less dear than those before; its name must be a token.
     pub fn with_subprotocol(mut self, name: &str) -> Result<Self, Error> {
-        if name.is_empty() || !name.bytes().all(is_token_byte) {
-            return Err(LocalFault::SubprotocolNotToken.into());
-        }
+        check_subprotocol(name)?;
         if !self.subprotocols.is_empty() {
             self.subprotocols.push_str(", ");
         }
@@ -79,6 +92,10 @@ impl ClientHandshake {
         if !self.subprotocols.is_empty() {
             let offered = HeaderValue::from_str(&self.subprotocols).expect("tokens are too");
             fields.insert(SEC_WEBSOCKET_PROTOCOL, offered);
+        }
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.deflate {
+            fields.insert(SEC_WEBSOCKET_EXTENSIONS, deflate.offer());
         }
         fields
     }
@@ -113,11 +130,20 @@ impl ClientHandshake {
         {
             return Err(AnswerFault::WrongAccept);
         }
-        // 5. None was offered, so none may be chosen.
+        self.check_extensions(fields)?;
+        self.check_subprotocol(fields)
+    }
+
+    /// 5. What was not offered may not be chosen.
+    fn check_extensions(&self, fields: &HeaderMap) -> Result<(), AnswerFault> {
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.deflate {
+            return deflate.check(fields).map(drop);
+        }
         if fields.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
             return Err(AnswerFault::UnaskedExtension);
         }
-        self.check_subprotocol(fields)
+        Ok(())
     }
 
     /// 6. A subprotocol that was not offered fails the connection; so do two (§11.3.4).
@@ -136,6 +162,14 @@ impl ClientHandshake {
             .map(Some)
             .ok_or(AnswerFault::UnaskedSubprotocol)
     }
+}
+
+/// Whether it is a name that can be offered.
+pub(crate) fn check_subprotocol(name: &str) -> Result<(), Error> {
+    if name.is_empty() || !name.bytes().all(is_token_byte) {
+        return Err(LocalFault::SubprotocolNotToken.into());
+    }
+    Ok(())
 }
 
 /// ```text
@@ -172,6 +206,8 @@ pub enum AnswerFault {
     WrongAccept,
     /// An extension that was not offered.
     UnaskedExtension,
+    /// An extension that was offered, with parameters that do not answer the offer.
+    BadExtension,
     /// A subprotocol that was not offered.
     UnaskedSubprotocol,
 }
@@ -185,6 +221,7 @@ impl fmt::Display for AnswerFault {
             Self::NoConnectionUpgrade => f.write_str("answer's Connection lacks \"Upgrade\""),
             Self::WrongAccept => f.write_str("answer's Sec-WebSocket-Accept does not fit the key"),
             Self::UnaskedExtension => f.write_str("answer chooses an extension not offered"),
+            Self::BadExtension => f.write_str("answer's extension is not as offered"),
             Self::UnaskedSubprotocol => f.write_str("answer chooses a subprotocol not offered"),
         }
     }

@@ -15,8 +15,9 @@ mod client;
 mod origin;
 mod server;
 
+pub(crate) use client::check_subprotocol;
 pub use client::{AnswerFault, ClientHandshake};
-pub use origin::is_same_origin;
+pub use origin::{is_same_origin, is_trusted_origin};
 pub use server::{Refusal, answer_fields, check_request, subprotocols};
 
 use base64::Engine as _;

@@ -5,7 +5,7 @@
 //! anything. Applications with trusted partners ask their own rule instead. Called by the WebSocket
 //! handler, which answers `Refusal::CrossOrigin`.
 
-use http::header::{HOST, HeaderMap, ORIGIN};
+use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 
 use super::single;
 
@@ -49,6 +49,32 @@ pub fn is_same_origin(fields: &HeaderMap) -> bool {
     !host.is_empty()
         && without_default_port(origin, scheme)
             .eq_ignore_ascii_case(without_default_port(host, scheme))
+}
+
+/// As [`is_same_origin`], and also pages of these origins, each as a browser names it:
+/// `https://partner.example`, with a port if that is not the scheme's (RFC 6454 §6.2).
+///
+/// ```
+/// use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
+/// use squall_websocket::handshake::is_trusted_origin;
+///
+/// let mut fields = HeaderMap::new();
+/// fields.insert(HOST, HeaderValue::from_static("chat.example.com"));
+/// fields.insert(ORIGIN, HeaderValue::from_static("https://partner.example"));
+/// fields.insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
+/// assert!(is_trusted_origin(&fields, &["https://partner.example"]));
+/// assert!(!is_trusted_origin(&fields, &["https://other.example", "http://partner.example"]));
+/// ```
+#[must_use]
+pub fn is_trusted_origin(fields: &HeaderMap, trusted: &[&str]) -> bool {
+    // Schemes and hosts are the same in any case (RFC 3986 §6.2.2.1).
+    let is_trusted = |origin: &HeaderValue| {
+        let origin = origin.as_bytes();
+        trusted
+            .iter()
+            .any(|trusted| origin.eq_ignore_ascii_case(trusted.as_bytes()))
+    };
+    single(fields, ORIGIN).is_some_and(is_trusted) || is_same_origin(fields)
 }
 
 /// The port that the scheme implies may be written or not (RFC 9110 §4.2.3).
