@@ -128,11 +128,12 @@ impl Incoming {
         complete.trailers().cloned()
     }
 
-    /// Takes the reader to read from it, if it is there.
+    /// Takes the reader to read from it, if it is there. Who comes while another one reads does not
+    /// end that.
     pub(crate) fn begin_reading(&self) -> Option<IoStream> {
-        let reader = self.reader.take();
-        self.is_reading.set(reader.is_some());
-        reader
+        let reader = self.reader.take()?;
+        self.is_reading.set(true);
+        Some(reader)
     }
 
     pub(crate) fn end_reading(&self, reader: IoStream) {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use squall_http1::Limits;
 use squall_httpserver::{Config, Error, Exchange, Service};
 use squall_iostream::memory::Options;
-use support::{AT_ONCE, Crlf, IDLE, World, echo, normal, statuses};
+use support::{AT_ONCE, Crlf, IDLE, World, echo, normal, statuses, tell_target};
 
 /// Sends one request with these fields and this content, and expects this status, and that the
 /// connection stays or does not.
@@ -439,4 +439,35 @@ fn a_fault_stays_a_fault() {
     assert_eq!(*seen.borrow(), [Ok("hi".into()), Err(400), Err(400)]);
     assert!(heard.text.contains("connection: close"));
     assert!(heard.after <= AT_ONCE + Duration::from_secs(5));
+}
+
+/// One that comes while another one reads, and is turned away, is not the end of that reading.
+#[test]
+fn one_that_is_turned_away_leaves_the_reader_to_the_one_who_reads() {
+    let world = World::new(|http: Exchange| async move {
+        if http.head().path() == "/next" {
+            return tell_target(http).await;
+        }
+        let reader = http.clone();
+        squall_ioloop::Handle::current().spawn_detached(async move {
+            assert_eq!(reader.content().await.unwrap(), "abcd");
+        });
+        squall_ioloop::sleep(Duration::from_secs(1)).await;
+        assert!(matches!(http.content().await, Err(Error::ContentTaken)));
+        http.finish();
+    });
+    let mut peer = world.connect();
+    let heard = world.run(async {
+        let request = "POST / HTTP/1.1\nhost: a\ncontent-length: 4\n\nab".crlf();
+        peer.write(request.as_bytes()).unwrap();
+        squall_ioloop::sleep(Duration::from_secs(2)).await;
+        let next = "cdGET /next HTTP/1.0\n\n".crlf();
+        peer.write(next.as_bytes()).unwrap();
+        world.listen(&mut peer).await
+    });
+    assert_eq!(statuses(&heard.text), ["200", "200"]);
+    world.settle();
+    assert_eq!(world.server.metrics().requests.in_flight, 0);
+    drop(peer);
+    world.assert_well();
 }
