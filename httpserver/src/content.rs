@@ -17,6 +17,9 @@ pub(crate) struct Incoming {
     reader: Cell<Option<IoStream>>,
     /// Whether someone has taken the reader, to read.
     is_reading: Cell<bool>,
+    /// Whether someone takes a coding off, with pauses in which the reader is not taken.
+    #[cfg(feature = "compression")]
+    is_decoding: Cell<bool>,
     /// Made for a request that has content, and kept when it is over, for its trailers.
     decoder: RefCell<Option<ContentDecoder>>,
     limits: Cell<Limits>,
@@ -71,7 +74,17 @@ impl Incoming {
     }
 
     pub(crate) fn is_reading(&self) -> bool {
+        #[cfg(feature = "compression")]
+        if self.is_decoding.get() {
+            return true;
+        }
         self.is_reading.get()
+    }
+
+    /// Says whether someone takes a coding off, and returns whether someone did.
+    #[cfg(feature = "compression")]
+    pub(crate) fn set_decoding(&self, is_decoding: bool) -> bool {
+        self.is_decoding.replace(is_decoding)
     }
 
     /// Whether nothing is left to read.
