@@ -471,3 +471,35 @@ fn one_that_is_turned_away_leaves_the_reader_to_the_one_who_reads() {
     drop(peer);
     world.assert_well();
 }
+
+// ---- what it costs
+
+/// Content that comes in several reads takes no more memory than it declares, and before it has
+/// come no more than twice of what has.
+#[test]
+fn content_takes_as_much_memory_as_it_declares() {
+    const LENGTH: usize = 64 * 1024;
+    let world = World::new(|http: Exchange| async move {
+        let content = http.content().await.unwrap();
+        assert_eq!(content.len(), LENGTH);
+        let content = content.try_into_mut().unwrap();
+        let _ = http.write(content.capacity().to_string());
+        http.finish();
+    });
+    // With the head, it does not fit in one read.
+    let head = format!("POST / HTTP/1.1\nhost: a\nconnection: close\ncontent-length: {LENGTH}\n\n");
+    let request = [head.crlf().as_bytes(), &[b'a'; LENGTH]].concat();
+    for cut in [head.len() + 1000, 1000, request.len()] {
+        let mut peer = world.connect_with(Options {
+            capacity: 2 * LENGTH,
+            ..Options::default()
+        });
+        let heard = world.run(async {
+            peer.write(&request[..cut]).unwrap();
+            squall_ioloop::sleep(Duration::from_secs(1)).await;
+            peer.write(&request[cut..]).unwrap();
+            world.listen(&mut peer).await
+        });
+        assert!(heard.text.ends_with("\n\n65536"), "{heard:?}");
+    }
+}
