@@ -97,6 +97,9 @@ impl Exchange {
         if !framing.has_content {
             response.content.clear();
         } else if response.content.len() > 0 {
+            // The head has left: what goes wrong from here on breaks the answer off.
+            let framing = Outgoing::Length(written);
+            self.set_phase(Phase::Streaming { framing, stays });
             self.send_plain(&mut response)?;
         }
         self.set_phase(Phase::Finished { stays });
@@ -136,8 +139,17 @@ impl Exchange {
         Ok(())
     }
 
-    /// Sends what was written since the last flush.
+    /// Sends what was written since the last flush. What the stream has taken in part has no frame
+    /// that could be completed.
     pub(crate) fn send_content(&self) -> Result<(), Error> {
+        let sent = self.send_framed();
+        if let Err(Error::BufferFull { .. }) = sent {
+            self.abort();
+        }
+        sent
+    }
+
+    fn send_framed(&self) -> Result<(), Error> {
         let Phase::Streaming { framing, stays } = self.phase() else {
             return Ok(());
         };

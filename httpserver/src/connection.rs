@@ -139,9 +139,9 @@ async fn step_aside(stream: &IoStream, server: &Shared) -> Result<(), Error> {
 }
 
 /// Sends what is to be sent before the stream is dropped.
-async fn close(stream: IoStream, server: Rc<Shared>, end: End) {
+async fn close(mut stream: IoStream, server: Rc<Shared>, end: End) {
     if let End::Refused(error) = &end {
-        refuse(&stream, &server, error);
+        refuse(&mut stream, &server, error);
     }
     let is_quiet = matches!(end, End::Quiet);
     if is_quiet {

@@ -17,6 +17,9 @@ pub(crate) struct Incoming {
     reader: Cell<Option<IoStream>>,
     /// Whether someone has taken the reader, to read.
     is_reading: Cell<bool>,
+    /// Whether someone takes a coding off, with pauses in which the reader is not taken.
+    #[cfg(feature = "compression")]
+    is_decoding: Cell<bool>,
     /// Made for a request that has content, and kept when it is over, for its trailers.
     decoder: RefCell<Option<ContentDecoder>>,
     limits: Cell<Limits>,
@@ -71,7 +74,17 @@ impl Incoming {
     }
 
     pub(crate) fn is_reading(&self) -> bool {
+        #[cfg(feature = "compression")]
+        if self.is_decoding.get() {
+            return true;
+        }
         self.is_reading.get()
+    }
+
+    /// Says whether someone takes a coding off, and returns whether someone did.
+    #[cfg(feature = "compression")]
+    pub(crate) fn set_decoding(&self, is_decoding: bool) -> bool {
+        self.is_decoding.replace(is_decoding)
     }
 
     /// Whether nothing is left to read.
@@ -128,11 +141,12 @@ impl Incoming {
         complete.trailers().cloned()
     }
 
-    /// Takes the reader to read from it, if it is there.
+    /// Takes the reader to read from it, if it is there. Who comes while another one reads does not
+    /// end that.
     pub(crate) fn begin_reading(&self) -> Option<IoStream> {
-        let reader = self.reader.take();
-        self.is_reading.set(reader.is_some());
-        reader
+        let reader = self.reader.take()?;
+        self.is_reading.set(true);
+        Some(reader)
     }
 
     pub(crate) fn end_reading(&self, reader: IoStream) {

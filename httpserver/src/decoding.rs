@@ -129,6 +129,7 @@ impl Exchange {
         if let Some(fault) = incoming.fault() {
             return Err(fault);
         }
+        let _turn = Turn::take(self)?;
         let mut share = SHARE_BYTES;
         loop {
             match self.decode_some(&mut take) {
@@ -175,8 +176,7 @@ impl Exchange {
             }
             Ok(Decoded::Piece(length))
         });
-        // Ended while somebody else was reading.
-        decoded.unwrap_or(Ok(Decoded::Enough))
+        decoded.unwrap_or(Ok(Decoded::Hungry))
     }
 
     /// All has come, and is decoded. The memory for it is given back now, not with the answer.
@@ -209,6 +209,27 @@ impl Exchange {
         {
             response.add(&ACCEPT_ENCODING, &ACCEPTED);
         }
+    }
+}
+
+/// The one who decodes, from the first piece that it wants to the last: between two pieces others
+/// have their turn, but not with this content, which would reach each of them in part.
+struct Turn<'a>(&'a Exchange);
+
+impl<'a> Turn<'a> {
+    fn take(exchange: &'a Exchange) -> Result<Self, Error> {
+        if exchange.incoming().set_decoding(true) {
+            return Err(Error::ContentTaken);
+        }
+        Ok(Self(exchange))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.incoming().set_decoding(false);
+        // The connection may be waiting for the content.
+        self.0.wake_connection();
     }
 }
 

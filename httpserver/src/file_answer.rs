@@ -66,7 +66,12 @@ impl Exchange {
         let mut from = range.start;
         while from < range.end {
             let piece = (range.end - from).min(PIECE_BYTES_MAX);
-            if !self.send_piece(&file, from, piece)? {
+            let sent = self.send_piece(&file, from, piece);
+            if let Err(Error::BufferFull { .. }) = sent {
+                // A chunk without its end, perhaps.
+                self.abort();
+            }
+            if !sent? {
                 break;
             }
             self.delivered().await?;

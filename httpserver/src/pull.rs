@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use squall_http1::Framing;
 use squall_iostream::IoStream;
 
 use crate::{Error, Exchange};
@@ -53,8 +54,13 @@ impl Exchange {
     /// # Errors
     /// As [`Self::chunk`].
     pub async fn content(&self) -> Result<Bytes, Error> {
+        let declared = match self.incoming().framing() {
+            Framing::Length(length) => length,
+            _ => 0,
+        };
         let mut content = Vec::new();
         self.pull(|piece| {
+            make_room(&mut content, piece.len(), declared);
             content.extend_from_slice(piece);
             false
         })
@@ -153,6 +159,16 @@ impl Exchange {
             step
         });
         result.await
+    }
+}
+
+/// Makes room for a piece: for twice of what has come, as a `Vec` does itself, but for no more than
+/// was declared. What is longer than that was in a coding.
+fn make_room(content: &mut Vec<u8>, piece_length: usize, declared: u64) {
+    let length = content.len() + piece_length;
+    if length > content.capacity() && length as u64 <= declared {
+        let declared = usize::try_from(declared).unwrap_or(usize::MAX);
+        content.reserve_exact(length.saturating_mul(2).min(declared) - content.len());
     }
 }
 

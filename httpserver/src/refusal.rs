@@ -3,7 +3,7 @@
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
-use squall_iostream::StreamHandle;
+use squall_iostream::{IoStream, Step};
 
 use crate::answer::Phase;
 use crate::server::Shared;
@@ -13,7 +13,7 @@ pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; chars
 
 /// Tells the peer what it did wrong. The connection then ends, since nobody knows where its next
 /// request would begin (RFC 9112, section 9.3).
-pub(crate) fn refuse(stream: &StreamHandle, server: &Shared, error: &Error) {
+pub(crate) fn refuse(stream: &mut IoStream, server: &Shared, error: &Error) {
     let status = error.status();
     let text = page(status);
     // Fails only if the peer is gone.
@@ -27,7 +27,26 @@ pub(crate) fn refuse(stream: &StreamHandle, server: &Shared, error: &Error) {
         out.extend_from_slice(text.as_bytes());
         out.len() - start
     });
-    server.witness.refuse(stream, error, written.unwrap_or(0));
+    let written = written.unwrap_or(0);
+    let witness = &server.witness;
+    if let Some(left_out) = witness.refuse(stream, error, written) {
+        let field = offending_field(stream, server, error);
+        witness.log_refusal(error, field.as_deref(), left_out);
+    }
+}
+
+/// The name of the field for which a head was too large, escaped and cut: for the log only. What
+/// was refused is still unread.
+fn offending_field(stream: &mut IoStream, server: &Shared, error: &Error) -> Option<String> {
+    let Error::Protocol(fault) = error else {
+        return None;
+    };
+    let limits = &server.config.limits;
+    let looked = stream.decode_buffered(&mut |input| {
+        let name = squall_http1::offending_field(input, *fault, limits);
+        Ok::<_, Error>(Step::Done(0, name.map(|name| name.to_string())))
+    });
+    looked.ok().flatten().flatten()
 }
 
 impl Exchange {

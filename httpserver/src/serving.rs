@@ -27,7 +27,9 @@ pub(crate) fn answer<'a>(
     let mut watch = None;
     poll_fn(move |cx| {
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
-        if polled.is_ready() || !Watch::is_wanted(exchange, server) {
+        // An answer that is over may still wait for one who reads, and neither is late nor lost.
+        let is_over = polled.is_ready() || exchange.phase.get().is_over();
+        if is_over || !Watch::is_wanted(exchange, server) {
             return polled;
         }
         let watch = watch.get_or_insert_with(|| Watch::new(writer));

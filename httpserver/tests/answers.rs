@@ -6,8 +6,8 @@ mod support;
 
 use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG};
 use http::{HeaderValue, StatusCode};
-use squall_httpserver::{Error, Exchange, FieldBlock};
-use support::{AT_ONCE, Crlf, IDLE, World, logs};
+use squall_httpserver::{Config, Error, Exchange, FieldBlock, Service};
+use support::{AT_ONCE, Crlf, IDLE, World, logs, statuses};
 
 /// What the service does.
 #[derive(Clone, Copy)]
@@ -343,4 +343,53 @@ fn a_block_of_fields_takes_the_place_of_those_of_its_names() {
         );
         assert_eq!(world.talk(request.crlf()).text, expected);
     }
+}
+
+// ---- what the stream does not take
+
+/// Asks for one answer of 28 KiB and one after it, of a server whose streams take 16 KiB.
+#[track_caller]
+fn check_full(service: impl Service) {
+    let config = Config::default().with_unsent_bytes_max(16 * 1024);
+    let world = World::with_config(config, service);
+    let request = "GET /big HTTP/1.1\nhost: a\n\nGET /well HTTP/1.1\nhost: a\n\n";
+    let heard = world.talk(request.crlf());
+    // Whatever a reader takes for the first one's content, it is not another answer.
+    assert_eq!(statuses(&heard.text), ["200"], "{}", heard.text.len());
+    assert!(heard.text.len() < 28 * 1024);
+    assert!(!heard.text.contains("\n0\n\n"));
+    logs::take();
+    world.assert_well();
+}
+
+fn part(length: usize) -> Vec<u8> {
+    vec![b'a'; length]
+}
+
+#[test]
+fn rfc9112_8_an_answer_that_is_taken_in_part_ends_the_connection() {
+    check_full(|http: Exchange| async move {
+        http.write(part(8 * 1024)).unwrap();
+        http.write(part(20 * 1024)).unwrap();
+        http.finish();
+    });
+    check_full(|http: Exchange| async move {
+        http.flush().await.unwrap();
+        http.write(part(8 * 1024)).unwrap();
+        http.write(part(20 * 1024)).unwrap();
+        let full = http.flush().await;
+        assert!(matches!(full, Err(Error::BufferFull { .. })));
+        http.finish();
+    });
+    check_full(|http: Exchange| async move {
+        http.set_header(CONTENT_LENGTH, HeaderValue::from(28 * 1024))
+            .unwrap();
+        http.write(part(8 * 1024)).unwrap();
+        http.write(part(20 * 1024)).unwrap();
+        let full = http.flush().await;
+        assert!(matches!(full, Err(Error::BufferFull { .. })));
+        // What is left is not known, so that it cannot be sent again.
+        let _ = http.write(part(28 * 1024));
+        http.finish();
+    });
 }

@@ -163,3 +163,32 @@ fn rfc9110_10_1_1_expectations() {
     check_fields("host: a\nexpect: MARK", "417");
     check_fields("host: a\nexpect: 100-continue, MARK", "417");
 }
+
+/// Sends fields beyond the limits, and expects this name in the log's line.
+#[track_caller]
+fn check_offender(fields: &str, name: &str) {
+    let limits = Limits::default()
+        .with_head_bytes_max(1200)
+        .with_target_bytes_max(1000)
+        .with_fields_max(3);
+    let world = World::with_config(Config::default().with_limits(limits), tell_target);
+    let heard = world.talk(format!("GET / HTTP/1.1\nhost: a\n{fields}\n\n").crlf());
+    assert!(heard.text.starts_with("HTTP/1.1 431 "), "{heard:?}");
+    assert!(!heard.text.contains("MARK"), "{heard:?}");
+    let logged = logs::take_all().concat();
+    assert!(logged.contains(&format!("field={name} ")), "{logged}");
+    assert!(!logged.contains("secret"), "{logged}");
+    assert!(logged.len() < 500 && logged.bytes().all(|byte| byte >= b' '));
+}
+
+/// What an operator needs to raise a limit, or to find who sends it. Never its value, and nothing
+/// of it to the peer.
+#[test]
+fn rfc6585_5_the_name_of_the_field_that_was_too_much_is_in_the_log_only() {
+    let long = "secret".repeat(300);
+    check_offender(&format!("a: b\nMARK: {long}"), "MARK");
+    check_offender("a: b\nc: d\nMARK-4: secret\ne: f", "MARK-4");
+    check_offender(&format!("MARK'|~: {long}"), r"MARK\'|~");
+    let endless = "MARK".repeat(400);
+    check_offender(&endless, &format!("{}...", &endless[..63]));
+}

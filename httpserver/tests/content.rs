@@ -11,7 +11,7 @@ use bytes::Bytes;
 use squall_http1::Limits;
 use squall_httpserver::{Config, Error, Exchange, Service};
 use squall_iostream::memory::Options;
-use support::{AT_ONCE, Crlf, IDLE, World, echo, normal, statuses};
+use support::{AT_ONCE, Crlf, IDLE, World, echo, normal, statuses, tell_target};
 
 /// Sends one request with these fields and this content, and expects this status, and that the
 /// connection stays or does not.
@@ -439,4 +439,67 @@ fn a_fault_stays_a_fault() {
     assert_eq!(*seen.borrow(), [Ok("hi".into()), Err(400), Err(400)]);
     assert!(heard.text.contains("connection: close"));
     assert!(heard.after <= AT_ONCE + Duration::from_secs(5));
+}
+
+/// One that comes while another one reads, and is turned away, is not the end of that reading.
+#[test]
+fn one_that_is_turned_away_leaves_the_reader_to_the_one_who_reads() {
+    let world = World::new(|http: Exchange| async move {
+        if http.head().path() == "/next" {
+            return tell_target(http).await;
+        }
+        let reader = http.clone();
+        squall_ioloop::Handle::current().spawn_detached(async move {
+            assert_eq!(reader.content().await.unwrap(), "abcd");
+        });
+        squall_ioloop::sleep(Duration::from_secs(1)).await;
+        assert!(matches!(http.content().await, Err(Error::ContentTaken)));
+        http.finish();
+    });
+    let mut peer = world.connect();
+    let heard = world.run(async {
+        let request = "POST / HTTP/1.1\nhost: a\ncontent-length: 4\n\nab".crlf();
+        peer.write(request.as_bytes()).unwrap();
+        squall_ioloop::sleep(Duration::from_secs(2)).await;
+        let next = "cdGET /next HTTP/1.0\n\n".crlf();
+        peer.write(next.as_bytes()).unwrap();
+        world.listen(&mut peer).await
+    });
+    assert_eq!(statuses(&heard.text), ["200", "200"]);
+    world.settle();
+    assert_eq!(world.server.metrics().requests.in_flight, 0);
+    drop(peer);
+    world.assert_well();
+}
+
+// ---- what it costs
+
+/// Content that comes in several reads takes no more memory than it declares, and before it has
+/// come no more than twice of what has.
+#[test]
+fn content_takes_as_much_memory_as_it_declares() {
+    const LENGTH: usize = 64 * 1024;
+    let world = World::new(|http: Exchange| async move {
+        let content = http.content().await.unwrap();
+        assert_eq!(content.len(), LENGTH);
+        let content = content.try_into_mut().unwrap();
+        let _ = http.write(content.capacity().to_string());
+        http.finish();
+    });
+    // With the head, it does not fit in one read.
+    let head = format!("POST / HTTP/1.1\nhost: a\nconnection: close\ncontent-length: {LENGTH}\n\n");
+    let request = [head.crlf().as_bytes(), &[b'a'; LENGTH]].concat();
+    for cut in [head.len() + 1000, 1000, request.len()] {
+        let mut peer = world.connect_with(Options {
+            capacity: 2 * LENGTH,
+            ..Options::default()
+        });
+        let heard = world.run(async {
+            peer.write(&request[..cut]).unwrap();
+            squall_ioloop::sleep(Duration::from_secs(1)).await;
+            peer.write(&request[cut..]).unwrap();
+            world.listen(&mut peer).await
+        });
+        assert!(heard.text.ends_with("\n\n65536"), "{heard:?}");
+    }
 }

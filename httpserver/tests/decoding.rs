@@ -349,3 +349,34 @@ fn the_next_request_is_read_as_it_is() {
     assert_eq!(statuses(&heard.text), ["200", "200"]);
     assert!(heard.text.ends_with("\n\nhi"), "{heard:?}");
 }
+
+/// What is decoded has pauses, in which nobody else gets a part of it, and the connection waits.
+#[test]
+fn content_is_decoded_for_one_at_a_time() {
+    const LENGTH: usize = 4 * 1024 * 1024;
+    let read = Rc::new(Cell::new(0));
+    let count = read.clone();
+    let world = world(move |http: Exchange| {
+        let count = count.clone();
+        async move {
+            let reader = http.clone();
+            squall_ioloop::Handle::current().spawn_detached(async move {
+                count.set(reader.content().await.unwrap().len());
+            });
+            yield_now().await;
+            assert!(matches!(http.content().await, Err(Error::ContentTaken)));
+            assert!(matches!(http.chunk().await, Err(Error::ContentTaken)));
+            http.finish();
+        }
+    });
+    let packed = gzip(&vec![0; LENGTH]);
+    let head = format!(
+        "POST / HTTP/1.1\nhost: a\ncontent-encoding: gzip\ncontent-length: {}\n\n",
+        packed.len()
+    );
+    let next = "GET /well HTTP/1.0\n\n".crlf();
+    let heard = world.talk([head.crlf().as_bytes(), &packed, next.as_bytes()].concat());
+    assert_eq!(statuses(&heard.text), ["200", "200"]);
+    assert_eq!(read.get(), LENGTH);
+    world.assert_well();
+}

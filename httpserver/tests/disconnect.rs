@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use squall_httpserver::{Config, Disconnect, Error, Exchange};
-use squall_ioloop::sleep;
+use squall_ioloop::{sleep, yield_now};
 use squall_iostream::IoStream;
 use squall_iostream::memory::Options;
 use support::{AT_ONCE, Crlf, World, logs, statuses};
@@ -339,4 +339,38 @@ fn a_watch_does_not_wake_itself() {
     assert_ne!(heard.after, AT_ONCE);
     logs::take();
     world.assert_well();
+}
+
+/// Its time ends with its answer, and so does what becomes of it without its peer.
+#[test]
+fn an_answer_that_is_over_is_not_too_late_while_its_content_is_read() {
+    for policy in [Disconnect::Notify, Disconnect::Cancel] {
+        let config = Config::default()
+            .with_disconnect(policy)
+            .with_timeout_request(Some(Duration::from_secs(5)));
+        let world = World::with_config(config, |http: Exchange| async move {
+            let reader = http.clone();
+            squall_ioloop::Handle::current().spawn_detached(async move {
+                let _ = reader.content().await;
+                sleep(Duration::from_secs(1)).await;
+            });
+            yield_now().await;
+            http.finish();
+        });
+        let mut peer = world.connect();
+        let heard = world.run(async {
+            let head = "POST / HTTP/1.1\nhost: a\ncontent-length: 3\n\n".crlf();
+            peer.write(head.as_bytes()).unwrap();
+            for byte in [b"a", b"b"] {
+                sleep(Duration::from_secs(10)).await;
+                peer.write(byte).unwrap();
+            }
+            peer.shutdown_write().await.unwrap();
+            world.listen(&mut peer).await
+        });
+        assert!(heard.text.starts_with("HTTP/1.1 200"), "{heard:?}");
+        drop(peer);
+        assert_eq!(world.server.metrics().requests.incomplete, 0);
+        world.assert_well();
+    }
 }

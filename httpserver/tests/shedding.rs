@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::StatusCode;
 use squall_httpserver::{Config, Exchange};
 use squall_ioloop::sleep;
 use support::{AT_ONCE, Crlf, World, logs, statuses, tell_target};
@@ -126,4 +127,75 @@ fn a_place_is_given_back_however_a_request_ends() {
     assert_eq!(statuses(&heard.text), ["200"]);
     assert_eq!(world.server.shed_count(), 0);
     assert_eq!(logs::take().len(), 3);
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a destructor that panics");
+    }
+}
+
+/// One place, and each way for a request to leave it, twice: the next one finds it free.
+#[test]
+fn the_one_place_is_free_again_whatever_became_of_the_one_before() {
+    let config = Config::default()
+        .with_requests_max(1)
+        .with_timeout_request(Some(SECOND))
+        .with_continue_hook(|_| Err(StatusCode::UNAUTHORIZED));
+    let world = World::with_config(config, |http: Exchange| {
+        assert_ne!(http.head().path(), "/constructor");
+        async move {
+            match http.head().path() {
+                "/destructor" => {
+                    let _bomb = Bomb;
+                    http.finish();
+                }
+                "/upgrade" => http.detach(|stream| stream.flush()).unwrap(),
+                "/slow" => sleep(10 * SECOND).await,
+                "/rest" => {
+                    http.finish();
+                    sleep(SECOND).await;
+                }
+                "/half" => {
+                    http.write("half").unwrap();
+                    http.flush().await.unwrap();
+                    http.abort();
+                }
+                "/dropped" => {}
+                _ => drop(http.content().await),
+            }
+        }
+    });
+    let get = |path: &str| format!("GET {path} HTTP/1.1\nhost: a\nconnection: close\n\n").crlf();
+    let expecting = "POST / HTTP/1.1\nhost: a\ncontent-length: 5\nexpect: 100-continue\n\n";
+    for _ in 0..2 {
+        for (path, status) in [
+            ("/constructor", "500"),
+            ("/destructor", "200"),
+            ("/upgrade", "101"),
+            ("/slow", "503"),
+            ("/rest", "200"),
+            ("/half", "200"),
+            ("/dropped", "500"),
+        ] {
+            assert_eq!(statuses(&world.talk(get(path)).text), [status], "{path}");
+        }
+        assert_eq!(statuses(&world.talk(expecting.crlf()).text), ["401"]);
+        // Broken content, and content that ends in the middle.
+        let broken = "POST / HTTP/1.1\nhost: a\ntransfer-encoding: chunked\n\nx\n";
+        assert_eq!(statuses(&world.talk(broken.crlf()).text), ["500"]);
+        let half = world.connect();
+        let whole = broken.crlf();
+        half.write(&whole.as_bytes()[..whole.len() - 3]).unwrap();
+        world.settle();
+        drop(half);
+        world.settle();
+    }
+    logs::take();
+    assert_eq!(world.server.shed_count(), 0);
+    world.run(sleep(5 * SECOND));
+    world.assert_well();
+    logs::take();
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::listener::ListenerOptions;
-use crate::listening_socket::ListeningSocket;
+use crate::listening_socket::{ListeningSocket, set_notsent_lowat};
 use crate::{Address, Listener};
 
 /// How often a port that the system chose for the first address may turn out to be taken on
@@ -124,6 +124,9 @@ pub(crate) fn listen(
         }
         // Accepted sockets inherit it on Linux: one call here instead of one a connection.
         socket.set_tcp_nodelay(true)?;
+        if let Some(bytes) = options.notsent_lowat {
+            set_notsent_lowat(&socket, bytes)?;
+        }
         socket.set_nonblocking(true)?;
         Ok(socket)
     };

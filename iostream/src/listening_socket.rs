@@ -9,7 +9,32 @@ use std::rc::Rc;
 use socket2::{SockRef, Socket, Type};
 
 use crate::Address;
+use crate::listener::NOTSENT_LOWAT;
 use crate::unix_listener::SocketFile;
+
+/// Bounds what the system takes of each connection that will be accepted here; they inherit it.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+pub(crate) fn set_notsent_lowat(socket: &Socket, bytes: u32) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(bytes)
+}
+
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+#[expect(clippy::unnecessary_wraps, reason = "it is called as the other one is")]
+pub(crate) fn set_notsent_lowat(_: &Socket, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether somebody has set it: 0 stands for the system's default.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn has_notsent_lowat(socket: &Socket) -> io::Result<bool> {
+    Ok(socket.tcp_notsent_lowat()? != 0)
+}
+
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+#[expect(clippy::unnecessary_wraps, reason = "it is called as the other one is")]
+fn has_notsent_lowat(_: &Socket) -> io::Result<bool> {
+    Ok(true)
+}
 
 /// A non-blocking listening socket.
 pub(crate) enum ListeningSocket {
@@ -30,6 +55,9 @@ impl ListeningSocket {
             socket.set_nonblocking(true)?;
             if address.inet().is_some() {
                 socket.set_tcp_nodelay(true)?;
+                if !has_notsent_lowat(&socket)? {
+                    set_notsent_lowat(&socket, NOTSENT_LOWAT)?;
+                }
             }
             Ok(())
         };

@@ -13,6 +13,8 @@ use std::ops::{Deref, Range};
 use std::rc::Rc;
 
 use bytes::Bytes;
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderValue, StatusCode};
 
 use crate::application::Application;
 use crate::arguments::Arguments;
@@ -140,7 +142,10 @@ impl Exchange {
         let none = Arguments::default();
         let result = self.state(|state| {
             let form = match &state.content {
-                Some(content) if is_form(&self.inner) => state.form.parse(content)?,
+                Some(content) if is_form(&self.inner) => {
+                    refuse_coded(&self.inner)?;
+                    state.form.parse(content)?
+                }
                 // There is no form, or it is still being read.
                 _ => &none,
             };
@@ -148,6 +153,32 @@ impl Exchange {
         });
         Ok(result?)
     }
+}
+
+/// RFC 9110, section 8.4: what is in a coding that nobody takes off is neither a form nor JSON,
+/// whatever its type says. Section 15.5.16: which coding would do.
+fn refuse_coded(exchange: &squall_httpserver::Exchange) -> Result<(), HttpError> {
+    let fields = exchange.head().field_all("content-encoding");
+    let mut codings = fields
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii);
+    let is_coded =
+        codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+    if !is_coded || is_decoded(exchange) {
+        return Ok(());
+    }
+    let identity = HeaderValue::from_static("identity");
+    Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).with_header(ACCEPT_ENCODING, identity))
+}
+
+#[cfg(feature = "compression")]
+fn is_decoded(exchange: &squall_httpserver::Exchange) -> bool {
+    exchange.decompresses_content()
+}
+
+#[cfg(not(feature = "compression"))]
+fn is_decoded(_: &squall_httpserver::Exchange) -> bool {
+    false
 }
 
 fn is_form(exchange: &squall_httpserver::Exchange) -> bool {

@@ -182,20 +182,37 @@ impl Witness {
 
     // ---- refusals
 
-    /// A request is refused before it was one: counted, logged, but not too often.
-    pub(crate) fn refuse(&self, stream: &StreamHandle, error: &Error, bytes_sent: usize) {
+    /// A request is refused before it was one: counted and told. `Some` if it is to be logged as
+    /// well, which is not done too often, with the number of those left out before it.
+    pub(crate) fn refuse(
+        &self,
+        stream: &StreamHandle,
+        error: &Error,
+        bytes_sent: usize,
+    ) -> Option<u64> {
         let status = error.status();
         self.reject(error, "timeout_header");
         self.counters.note_status(status);
         add(&self.counters.bytes_sent, bytes_sent as u64);
-        if let Some(left_out) = self.refusals.due(self.ioloop.now()) {
-            let code = status.as_u16();
-            let error = Plain(error);
-            tracing::info!(target: "squall::httpserver", status = code, %error, left_out, "request refused");
-        }
         if self.reads.get().records {
             self.tell_refusal(stream, error, status, bytes_sent);
         }
+        self.refusals.due(self.ioloop.now())
+    }
+
+    /// `field` is the one that was too much, if it was one, as it may stand in a log.
+    pub(crate) fn log_refusal(&self, error: &Error, field: Option<&str>, left_out: u64) {
+        let status = error.status().as_u16();
+        let error = Plain(error);
+        let field = field.map(tracing::field::display);
+        tracing::info!(
+            target: "squall::httpserver",
+            status,
+            %error,
+            field,
+            left_out,
+            "request refused"
+        );
     }
 
     fn tell_refusal(

@@ -80,10 +80,12 @@ impl World {
         }
     }
 
-    /// Asserts that all connections are gone, and that a new one is served.
+    /// Asserts that all connections are gone, and their requests with them, and that a new one is served.
     pub(crate) fn assert_well(&self) {
         self.settle();
         assert_eq!(self.server.connection_count(), 0, "a connection has leaked");
+        let in_flight = self.server.metrics().requests.in_flight;
+        assert_eq!(in_flight, 0, "a request has not come to its end");
         let heard = self.talk("GET /well HTTP/1.1\nhost: a\nconnection: close\n\n".crlf());
         assert!(heard.text.starts_with("HTTP/1.1 200"), "{heard:?}");
         self.settle();

@@ -233,9 +233,10 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// 400 that says where the content is not JSON or not a `T`; else as
-    /// [`content`](Self::content).
+    /// 400 that says where the content is not JSON or not a `T`; 415 when it is in a coding that
+    /// is not decoded; else as [`content`](Self::content).
     pub async fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        super::refuse_coded(&self.inner)?;
         let content = self.content().await?;
         serde_json::from_slice(&content)
             .map_err(|error| HttpError::bad_request(format!("Invalid JSON: {error}")).into())

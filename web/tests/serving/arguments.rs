@@ -142,3 +142,37 @@ fn a_streamed_form_has_arguments_once_it_was_read() {
     let form = post(application, "/", "application/x-www-form-urlencoded", "a=1");
     check(&form, "200", &[], "None 1");
 }
+
+/// What is packed may look like a form, and have arguments that nobody has sent.
+#[test]
+fn rfc9110_15_5_16_a_form_and_json_in_a_coding_that_is_not_decoded_are_415() {
+    let application = || {
+        Application::new()
+            .route_async("/form", async |http| {
+                http.write(format!("{:?}", http.optional_argument("a")?))
+            })
+            .route_async("/json", async |http| {
+                http.write(http.json::<u32>().await?.to_string())
+            })
+            .route_async("/query", async |http| http.write("not looked at"))
+    };
+    let ask = |target, coding, content| {
+        // The type of the content, and one more field.
+        let fields = format!("application/x-www-form-urlencoded\r\nContent-Encoding: {coding}");
+        post(application, target, &fields, content)
+    };
+    for coding in ["gzip", "x, identity", "identity, br"] {
+        for (target, content) in [("/form", "a=1"), ("/json", "1")] {
+            let answer = ask(target, coding, content);
+            check(
+                &answer,
+                "415",
+                &["accept-encoding: identity"],
+                "<html><title>415: Unsupported Media Type</title><body>415: Unsupported Media Type</body></html>",
+            );
+        }
+    }
+    check(&ask("/form", "identity", "a=1"), "200", &[], "Some(\"1\")");
+    check(&ask("/json", "Identity,", "1"), "200", &[], "1");
+    check(&ask("/query", "gzip", "a=1"), "200", &[], "not looked at");
+}
