@@ -27,10 +27,13 @@ pub(crate) fn answer<'a>(
     let mut place = None;
     poll_fn(move |cx| {
         if let (Serving::Due, Some(load)) = (&service, &server.load) {
-            place = load.enter();
-            if place.is_none() {
-                service = Serving::Over;
-                load.shed(&Exchange::of(exchange));
+            match load.enter() {
+                // Held until this is dropped.
+                Some(entered) => drop(place.replace(entered)),
+                None => {
+                    service = Serving::Over;
+                    load.shed(&Exchange::of(exchange));
+                }
             }
         }
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
