@@ -186,7 +186,9 @@ impl StaticFiles {
         self
     }
 
-    /// A field for all answers with files (Tornado's `set_extra_headers`).
+    /// A field for all answers with files, in place of any of that name (Tornado's
+    /// `set_extra_headers`). A `Cache-Control` is then also that of URLs with a version in them,
+    /// and a `Vary` is added to where there are codings.
     pub fn field(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.folder.fields.more.push((name, value));
         self
