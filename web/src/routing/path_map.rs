@@ -17,10 +17,8 @@ impl PathMap {
         if self.slots.is_empty() {
             return None;
         }
-        match &self.slots[self.slot_of(path)] {
-            Some((_, number)) => Some(*number),
-            None => None,
-        }
+        let slot = self.slots[self.slot_of(path)].as_ref();
+        slot.map(|(_, number)| *number)
     }
 
     /// The number of `path`, which is `number` if it had none.
