@@ -247,7 +247,8 @@ impl StaticTarget {
     pub(crate) fn file(files: StaticFiles, path: &str) -> Self {
         Self {
             files: Rc::new(files.into_served()),
-            only: Some(path.into()),
+            // It is decoded as what clients ask for is.
+            only: Some(utf8_percent_encode(path, PATH).to_string().into()),
         }
     }
 }
