@@ -66,7 +66,8 @@ use crate::exchange::Exchange;
 /// Answers have `ETag`, `Last-Modified` and `X-Content-Type-Options: nosniff`; conditions and
 /// ranges are honoured as [`select`](crate::select) says. Text is UTF-8. Only files are served:
 /// pipes and devices are refused (403), and so is what leads out of the folder, by its path (403)
-/// or by a link. A folder is its `index.html`; without a slash at its end it is redirected to
+/// or by a link. They are opened to be seen for what they are, which wakes who waits to write to a
+/// pipe: keep them elsewhere. A folder is its `index.html`; without a slash at its end it is redirected to
 /// (301). Names that begin with a dot are hidden (404), but for `.well-known`.
 ///
 /// Opening and reading is done in the loop's executor. Then a file is known for a second: a small
