@@ -67,8 +67,8 @@ use crate::exchange::Exchange;
 /// ranges are honoured as [`select`](crate::select) says. Text is UTF-8. Only files are served:
 /// pipes and devices are refused (403), and so is what leads out of the folder, by its path (403)
 /// or by a link. They are opened to be seen for what they are, which wakes who waits to write to a
-/// pipe: keep them elsewhere. A folder is its `index.html`; without a slash at its end it is redirected to
-/// (301). Names that begin with a dot are hidden (404), but for `.well-known`.
+/// pipe: keep them elsewhere. A folder is its `index.html`; without a slash at its end it is
+/// redirected to (301). Names that begin with a dot are hidden (404), but for `.well-known`.
 ///
 /// Opening and reading is done in the loop's executor. Then a file is known for a second: a small
 /// one is answered from memory, a large one is sent by `sendfile(2)`, and neither costs another
