@@ -64,11 +64,17 @@ async fn content(http: &Exchange) -> Result {
     }
 }
 
+/// Octets, for a value may have others than ASCII's. A head has no bare CR and no bare LF.
 async fn echo(http: &Exchange) -> Result {
-    let head = String::from_utf8_lossy(http.head().as_bytes());
-    let lines = head.split("\r\n").skip(1).filter(|line| !line.is_empty());
-    let lines: String = lines.flat_map(|line| [line, "\n"]).collect();
-    text(http, &lines)
+    let head = http.head().as_bytes();
+    let lines = head.split(|octet| *octet == b'\n').skip(1);
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    http.set_header(CONTENT_TYPE, TEXT)?;
+    for line in lines.filter(|line| !line.is_empty()) {
+        http.write(line)?;
+        http.write("\n")?;
+    }
+    Ok(())
 }
 
 async fn cookie(http: &Exchange) -> Result {

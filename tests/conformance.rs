@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Asks on a connection of its own, whose server closes it. The answer is compared from its status
 /// to its end; fields are looked for by line.
 fn check(request: &str, status: &str, fields: &[&str], content: &str) {
-    let answer = ask(request);
+    let answer = ask_text(request);
     let (head, rest) = answer.split_once("\r\n\r\n").expect("a head");
     assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
     for field in fields {
@@ -87,6 +87,10 @@ fn what_was_sent_can_be_seen() {
         &[],
         "hOST: a\nX:  two  words \nConnection: close\n",
     );
+    let head = b"GET /echo HTTP/1.0\r\nX: caf\xe9 \xff\xc3\xa9\r\nY:\r\n\r\n";
+    let answer = ask(head);
+    let lines = b"\r\n\r\nX: caf\xe9 \xff\xc3\xa9\nY:\n";
+    assert!(answer.ends_with(lines), "{answer:?}");
     get("/uri?a=%41&b", "200 OK", "/uri?a=%41&b");
     check(
         "GET http://a/uri?x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
@@ -167,7 +171,16 @@ fn slow_and_big_are_as_asked_for() {
     let head =
         "HEAD /big?bytes=18446744073709551615 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     check(head, "200 OK", &[], "");
-    assert!(ask("GET /big?bytes=x HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 400 "));
+    for target in [
+        "/big",
+        "/big?bytes=x",
+        "/big?bytes=-1",
+        "/slow?ms=-1",
+        "/slow",
+    ] {
+        let answer = ask_text(&format!("GET {target} HTTP/1.0\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{target}: {answer}");
+    }
 }
 
 #[test]
@@ -175,16 +188,18 @@ fn a_panic_is_a_500() {
     get("/panic", "500", "500: Internal Server Error\n");
 }
 
-fn ask(request: &str) -> String {
+fn ask_text(request: &str) -> String {
+    String::from_utf8(ask(request.as_bytes())).expect("text")
+}
+
+fn ask(request: &[u8]) -> Vec<u8> {
     let request = request.to_owned();
     serve(move |address| {
         let mut stream = TcpStream::connect(address).expect("a server");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream
-            .write_all(request.as_bytes())
-            .expect("a peer that reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an orderly end");
+        stream.write_all(&request).expect("a peer that reads");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an orderly end");
         answer
     })
 }

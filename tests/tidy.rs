@@ -314,6 +314,30 @@ fn every_example_says_how_to_run_it() {
     assert_none("examples that do not say how to run them", &offences);
 }
 
+#[test]
+fn every_decision_is_listed() {
+    let folder = root().join("docs/decisions");
+    let list = read(&folder.join("README.md"));
+    let offences: Vec<_> = fs::read_dir(&folder)
+        .expect("a readable folder")
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| !path.ends_with("README.md"))
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let name = name.expect("a name in ASCII");
+            let text = read(path);
+            let title = text.lines().next().unwrap_or_default();
+            let (number, title) = title
+                .strip_prefix("# ")
+                .and_then(|title| title.split_once(' '))
+                .unwrap_or_default();
+            !list.contains(&format!("\n- [{number}]({name}) {title}\n"))
+        })
+        .map(|path| shown(&path))
+        .collect();
+    assert_none("decisions that are not in the list", &offences);
+}
+
 /// The words in backticks of a cell of a table.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)

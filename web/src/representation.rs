@@ -42,6 +42,7 @@ pub struct Representation {
     body: Body,
     validators: Validators,
     content_type: HeaderValue,
+    has_coding: bool,
     /// All of them, the type and the validators among them.
     fields: FieldBlock,
 }
@@ -77,6 +78,7 @@ impl Representation {
             body,
             validators: Validators::new(),
             content_type: OCTETS,
+            has_coding: false,
             fields,
         }
     }
@@ -112,6 +114,7 @@ impl Representation {
         if name == header::CONTENT_TYPE {
             self.content_type = value.clone();
         }
+        self.has_coding |= name == header::CONTENT_ENCODING;
         self.fields.set(name, value);
         self
     }
@@ -184,7 +187,12 @@ impl Exchange {
     /// Decides what the request gets, and says it in status and fields.
     fn begin_content(&self, representation: &Representation) -> Result<Selection> {
         let length = representation.length();
-        let selection = select(self.head(), &representation.validators, length);
+        let selection = match select(self.head(), &representation.validators, length) {
+            // `Content-Encoding` would be that of the parts' heads too, and clients would decode
+            // what nobody has encoded. §14.2: a server may ignore `Range`.
+            Selection::Parts(_) if representation.has_coding => Selection::Whole,
+            selection => selection,
+        };
         match &selection {
             Selection::PreconditionFailed => {
                 return Err(HttpError::new(StatusCode::PRECONDITION_FAILED))?;
@@ -201,6 +209,10 @@ impl Exchange {
             Selection::Whole => {}
         }
         self.set_headers(&representation.fields)?;
+        // §15.4.5: nor what else is said of content that does not come.
+        if let Selection::NotModified = &selection {
+            self.clear_header(&header::CONTENT_ENCODING)?;
+        }
         // The parts of several have one each (RFC 9110 §15.3.7.2).
         if let Selection::Part(range) = &selection {
             self.set_header(

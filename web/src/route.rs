@@ -188,7 +188,8 @@ impl Route {
     }
 
     /// A route to one file of a folder, whatever the pattern: `/favicon.ico`, `/robots.txt`, or the
-    /// one page of an application that makes its own paths.
+    /// one page of an application that makes its own paths. `path` is below the folder, and is not
+    /// encoded.
     pub fn static_file(
         pattern: impl TryInto<Pattern, Error: Into<PatternError>>,
         files: StaticFiles,

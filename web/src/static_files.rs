@@ -66,8 +66,9 @@ use crate::exchange::Exchange;
 /// Answers have `ETag`, `Last-Modified` and `X-Content-Type-Options: nosniff`; conditions and
 /// ranges are honoured as [`select`](crate::select) says. Text is UTF-8. Only files are served:
 /// pipes and devices are refused (403), and so is what leads out of the folder, by its path (403)
-/// or by a link. A folder is its `index.html`; without a slash at its end it is redirected to
-/// (301). Names that begin with a dot are hidden (404), but for `.well-known`.
+/// or by a link. They are opened to be seen for what they are, which wakes who waits to write to a
+/// pipe: keep them elsewhere. A folder is its `index.html`; without a slash at its end it is
+/// redirected to (301). Names that begin with a dot are hidden (404), but for `.well-known`.
 ///
 /// Opening and reading is done in the loop's executor. Then a file is known for a second: a small
 /// one is answered from memory, a large one is sent by `sendfile(2)`, and neither costs another
@@ -186,7 +187,9 @@ impl StaticFiles {
         self
     }
 
-    /// A field for all answers with files (Tornado's `set_extra_headers`).
+    /// A field for all answers with files, in place of any of that name (Tornado's
+    /// `set_extra_headers`). A `Cache-Control` is then also that of URLs with a version in them,
+    /// and a `Vary` is added to where there are codings.
     pub fn field(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.folder.fields.more.push((name, value));
         self
@@ -245,7 +248,8 @@ impl StaticTarget {
     pub(crate) fn file(files: StaticFiles, path: &str) -> Self {
         Self {
             files: Rc::new(files.into_served()),
-            only: Some(path.into()),
+            // It is decoded as what clients ask for is.
+            only: Some(utf8_percent_encode(path, PATH).to_string().into()),
         }
     }
 }

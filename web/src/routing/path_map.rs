@@ -17,8 +17,8 @@ impl PathMap {
         if self.slots.is_empty() {
             return None;
         }
-        let found = self.slots[self.slot_of(path)].as_ref();
-        found.map(|(_, number)| *number)
+        let slot = self.slots[self.slot_of(path)].as_ref();
+        slot.map(|(_, number)| *number)
     }
 
     /// The number of `path`, which is `number` if it had none.

@@ -163,6 +163,7 @@ mod tests {
 
     use super::*;
     use crate::representation::Representation;
+    use crate::static_files::folder::Fields;
 
     fn cache(memory_bytes_max: usize) -> Cache {
         Cache::new(Bounds {
@@ -173,7 +174,12 @@ mod tests {
 
     fn insert(cache: &mut Cache, name: &str, length: usize, now: Instant) {
         let representation = Representation::new(vec![0; length]);
-        let entry = Rc::new(Entry::new(representation, None, Vec::new()));
+        let entry = Rc::new(Entry::new(
+            representation,
+            None,
+            Vec::new(),
+            &Fields::default(),
+        ));
         cache.insert(name, &entry, Arc::new(Proof::for_tests()), now);
         let bytes: usize = cache.slots.values().map(|slot| slot.memory_bytes).sum();
         assert_eq!(bytes, cache.memory_bytes);

@@ -50,7 +50,7 @@ impl Served {
                     }
                 }
             }
-            Rc::new(Entry::new(plain, Some(version), coded))
+            Rc::new(Entry::new(plain, Some(version), coded, &settings.fields))
         };
         let entries = by_path.values().map(|asset| (asset.path, entry(asset)));
         Self {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha512};
 use squall_http1::RequestHead;
 
 use super::encoding::{Coding, choose};
+use super::folder::Fields;
 use crate::conditional::EntityTag;
 use crate::representation::Representation;
 
@@ -37,16 +38,18 @@ impl Entry {
         plain: Representation,
         version: Option<String>,
         coded: Vec<(Coding, Representation)>,
+        fields: &Fields,
     ) -> Self {
         let has_codings = !coded.is_empty();
+        // Who has an opinion of its own, `private` or `no-store`, has it of all URLs.
+        let is_versioned = version.is_some() && fields.own(&header::CACHE_CONTROL).is_none();
         let finish = |representation: Representation| {
             let mut whole = representation.with_field(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
             if has_codings {
-                whole = whole.with_field(header::VARY, ACCEPT_ENCODING);
+                whole = whole.with_field(header::VARY, vary(fields.own(&header::VARY)));
             }
-            let versioned = version
-                .is_some()
-                .then(|| whole.clone().with_field(header::CACHE_CONTROL, IMMUTABLE));
+            let versioned =
+                is_versioned.then(|| whole.clone().with_field(header::CACHE_CONTROL, IMMUTABLE));
             (whole, versioned)
         };
         let codings = coded.iter().map(|(coding, _)| *coding).collect();
@@ -107,6 +110,18 @@ impl Entry {
     pub(super) fn representations(&self) -> impl Iterator<Item = &Representation> {
         let coded = self.coded.iter().map(|(_, plain, _)| plain);
         std::iter::once(&self.plain).chain(coded)
+    }
+}
+
+/// `Vary` of a file that has codings, beside what else the application says that it varies by.
+fn vary(own: Option<&HeaderValue>) -> HeaderValue {
+    match own {
+        None => ACCEPT_ENCODING,
+        Some(own) => {
+            let both = [own.as_bytes(), b", ", ACCEPT_ENCODING.as_bytes()].concat();
+            // Two values and a comma are a value.
+            HeaderValue::try_from(both).unwrap_or(ACCEPT_ENCODING)
+        }
     }
 }
 

@@ -57,6 +57,12 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// What the application itself says under this name.
+    pub(super) fn own(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        let mut own = self.more.iter().rev();
+        own.find_map(|(known, value)| (known == name).then_some(value))
+    }
+
     pub(super) fn add_to(&self, representation: Representation) -> Representation {
         let max_age = self
             .max_age

@@ -134,7 +134,7 @@ fn load_file(
         }
     }
     Ok(Found::File(Box::new(Loaded {
-        entry: Entry::new(plain, version, coded),
+        entry: Entry::new(plain, version, coded, &folder.fields),
         proof: Proof {
             name,
             identities,

@@ -108,6 +108,24 @@ fn one_file_has_a_route_of_its_own() {
     site.check("/app/any/page", 200, "home");
 }
 
+/// What the program names is a name, and what a client asks for the encoding of one.
+#[test]
+fn the_one_file_of_a_route_is_called_as_it_is_written() {
+    let folder = folder();
+    folder.write("100%41 é.txt", "percent");
+    folder.write("100A é.txt", "A");
+    let files = StaticFiles::new(folder.path());
+    let route = |path: &str, name: &str| Route::static_file(path, files.clone(), name);
+    let application = Application::new()
+        .add_route(route("/one", "100%41 é.txt"))
+        .add_route(route("/hidden", ".secret"))
+        .add_route(route("/outside", "../f.txt"));
+    let site = Site::of(application);
+    site.check("/one", 200, "percent");
+    site.check_refused("/hidden", 404);
+    site.check_refused("/outside", 403);
+}
+
 #[test]
 fn only_get_and_head_are_answered() {
     let folder = folder();

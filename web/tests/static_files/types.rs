@@ -51,6 +51,30 @@ fn the_application_may_say_more() {
     assert_eq!(answer.field("cache-control"), Some("max-age=60"));
 }
 
+#[test]
+fn what_the_application_says_of_caches_holds_for_all_urls_of_a_file() {
+    let folder = compressed();
+    let files = || StaticFiles::new(folder.path()).precompressed();
+    let plain = Site::new(files()).get("/static/a.css");
+    let version = plain.field("etag").unwrap().replace('"', "");
+    let said = |own: StaticFiles| {
+        let target = format!("/static/a.css?v={version}");
+        let answer = Site::new(own).ask("GET", &target, "accept-encoding: br\n");
+        let field = |name: &str| answer.field(name).unwrap().to_owned();
+        (field("cache-control"), field("vary"))
+    };
+    let (cache_control, vary) = said(files().max_age(std::time::Duration::from_secs(60)));
+    assert_eq!(cache_control, "max-age=31536000, immutable");
+    assert_eq!(vary, "accept-encoding");
+    let own = files()
+        .field(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        .field(header::VARY, HeaderValue::from_static("cookie"));
+    assert_eq!(
+        said(own),
+        ("no-store".to_owned(), "cookie, accept-encoding".to_owned())
+    );
+}
+
 /// Siblings of a file, each with a text that tells which it is.
 fn compressed() -> Folder {
     let folder = Folder::new();
@@ -111,6 +135,7 @@ fn each_coding_is_a_representation_with_its_own_tag_and_ranges() {
     let answer = ask(coded);
     assert_eq!(answer.status, 304);
     assert_eq!(answer.field("vary"), Some("accept-encoding"));
+    assert_eq!(answer.field("content-encoding"), None);
     let answer = site.ask(
         "GET",
         "/static/a.css",
@@ -118,6 +143,30 @@ fn each_coding_is_a_representation_with_its_own_tag_and_ranges() {
     );
     assert_eq!((answer.status, &*answer.content), (206, "r"));
     assert_eq!(answer.field("content-range"), Some("bytes 1-1/2"));
+}
+
+/// The field would be said of what surrounds the parts as well, and a client decode that.
+#[test]
+fn several_ranges_of_what_is_coded_are_all_of_it() {
+    let folder = Folder::new();
+    folder.write("a.css", "plain");
+    folder.write("a.css.br", "b".repeat(1000));
+    for files in [
+        StaticFiles::new(folder.path()),
+        StaticFiles::new(folder.path()).memory_file_bytes_max(0),
+    ] {
+        let answer = Site::new(files.precompressed()).ask(
+            "GET",
+            "/static/a.css",
+            "accept-encoding: br\nrange: bytes=0-0, -1\n",
+        );
+        assert_eq!((answer.status, answer.content.len()), (200, 1000));
+        assert_eq!(answer.field("content-encoding"), Some("br"));
+        assert_eq!(
+            answer.field("content-type"),
+            Some("text/css; charset=utf-8")
+        );
+    }
 }
 
 #[test]
