@@ -1,6 +1,7 @@
 //! Runs the service for one exchange, and catches what falls: panics, and exchanges that nobody
 //! answers.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -24,14 +25,16 @@ pub(crate) fn answer<'a>(
 ) -> impl Future<Output = ()> + 'a {
     let mut service = Serving::Due;
     let mut watch = None;
-    let mut place = None;
+    // Held until the answer is over.
+    let place = Cell::new(None);
     poll_fn(move |cx| {
         if let (Serving::Due, Some(load)) = (&service, &server.load) {
-            place = load.enter();
-            if place.is_none() {
+            let entered = load.enter();
+            if entered.is_none() {
                 service = Serving::Over;
                 load.shed(&Exchange::of(exchange));
             }
+            place.set(entered);
         }
         let polled = poll_answer(exchange, writer, server, &mut service, cx);
         if polled.is_ready() || !Watch::is_wanted(exchange, server) {
