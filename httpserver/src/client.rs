@@ -8,7 +8,7 @@ use squall_iostream::StreamHandle;
 
 use crate::Exchange;
 use crate::forwarded::{Origin, Peer};
-use crate::state::Link;
+use crate::state::{Inner, Link};
 
 /// How a client speaks to the first server that it meets.
 ///
@@ -70,7 +70,7 @@ impl Exchange {
     /// }
     /// ```
     pub fn client_ip(&self) -> Option<IpAddr> {
-        match self.origin() {
+        match self.inner().origin() {
             Some(origin) => origin.client_ip,
             None => self.remote_addr().map(|peer| peer.ip().to_canonical()),
         }
@@ -81,7 +81,7 @@ impl Exchange {
     /// what this connection is. With [`Self::host`] and the path, it makes the URL that the client
     /// has asked for.
     pub fn scheme(&self) -> Scheme {
-        let told = self.origin().and_then(|origin| origin.scheme);
+        let told = self.inner().origin().and_then(|origin| origin.scheme);
         told.or_else(|| self.with_link(|link| link.server.door.scheme))
             .unwrap_or_else(|| self.with_link(|link| scheme_of(&link.stream)))
     }
@@ -90,7 +90,8 @@ impl Exchange {
     /// trusted tells, or else what the request says of it, in its target or in `Host`. Well-formed,
     /// but the client's word in either case: whether it is one of yours is for you to say.
     pub fn host(&self) -> Option<&str> {
-        let told = self.origin().and_then(|origin| origin.host.as_deref());
+        let told = self.inner().origin();
+        let told = told.and_then(|origin| origin.host.as_deref());
         told.or_else(|| self.head().host())
     }
 
@@ -101,18 +102,15 @@ impl Exchange {
     pub fn tls(&self) -> Option<squall_iostream::tls::TlsInfo> {
         self.with_link(|link| link.stream.tls())
     }
+}
 
+impl Inner {
     /// `None` where no proxy is in front.
-    fn origin(&self) -> Option<&Origin> {
-        let cell = self.origin_cell();
-        if let Some(known) = cell.get() {
-            return Some(known);
-        }
-        let found = self.with_link(|link| {
-            let forwarded = link.server.door.forwarded.as_ref()?;
-            Some(forwarded.resolve(self.head(), peer_of(link)))
-        })?;
-        Some(cell.get_or_init(|| found))
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        let link = self.link();
+        let forwarded = link.server.door.forwarded.as_ref()?;
+        let resolve = || forwarded.resolve(&self.head, peer_of(link));
+        Some(self.origin.get_or_init(resolve))
     }
 }
 

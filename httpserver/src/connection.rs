@@ -57,7 +57,8 @@ pub(crate) fn serve(mut stream: IoStream, server: &Rc<Shared>) -> impl Future<Ou
                 Ok(exchange) => exchange,
                 Err(end) => break end,
             };
-            Inner::begin(&mut exchange, &stream, heads.server(), heads.is_last());
+            let (server, number) = (heads.server(), heads.connection());
+            Inner::begin(&mut exchange, &stream, server, number, heads.is_last());
             heads.server().witness.begin(&exchange);
             if exchange.has_content() {
                 exchange
@@ -77,7 +78,7 @@ pub(crate) fn serve(mut stream: IoStream, server: &Rc<Shared>) -> impl Future<Ou
                 answer(&exchange, &stream, heads.server()).await;
             }
             let witness = &heads.server().witness;
-            witness.end(&exchange, &stream, heads.connection());
+            witness.end(&exchange, &stream);
             match exchange.phase.get() {
                 Phase::Finished { stays: true } => {}
                 Phase::Finished { stays: false } => {

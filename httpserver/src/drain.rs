@@ -27,6 +27,9 @@ use crate::server::Shared;
 
 pub use report::{DrainCounts, DrainDeadlines, DrainReport};
 
+/// An enormous deadline is one that never comes, and no sum that overflows: a century.
+const FRESH_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// Told once when the server stops.
 type Notice = Box<dyn FnOnce()>;
 
@@ -149,12 +152,12 @@ impl Guests {
         let mut phases: Vec<_> = classes.into_iter().filter(|one| one.0 < longest).collect();
         phases.sort_by_key(|phase| phase.0);
         for (after, classes) in phases {
-            if self.left_by(ioloop, began + after).await {
+            if self.left_by(ioloop, began, after).await {
                 break;
             }
             self.cut(|class| classes.contains(&class), false);
         }
-        if !self.left_by(ioloop, began + longest).await {
+        if !self.left_by(ioloop, began, longest).await {
             self.cut(|_| true, true);
         }
         self.stage.set(Stage::Over);
@@ -163,7 +166,8 @@ impl Guests {
 
     /// Ends the patience of idle connections, and tells those who have joined, in the next turn.
     fn begin_drain(&self, ioloop: &Handle, deadlines: &DrainDeadlines) {
-        let fresh_until = ioloop.now() + deadlines.fresh;
+        let fresh_for = deadlines.fresh.min(FRESH_MAX);
+        let fresh_until = ioloop.now() + fresh_for;
         let known = self.fresh_until.get().unwrap_or(fresh_until);
         self.fresh_until.set(Some(known.min(fresh_until)));
         if self.stage.get() == Stage::Open {
@@ -187,9 +191,10 @@ impl Guests {
         }
     }
 
-    /// Whether the last guest has left by then.
-    async fn left_by(&self, ioloop: &Handle, deadline: Instant) -> bool {
-        let left = deadline.saturating_duration_since(ioloop.now());
+    /// Whether the last guest has left so long after the beginning.
+    async fn left_by(&self, ioloop: &Handle, began: Instant, after: Duration) -> bool {
+        let passed = ioloop.now().saturating_duration_since(began);
+        let left = after.saturating_sub(passed);
         with_timeout(left, self.left()).await.is_ok()
     }
 

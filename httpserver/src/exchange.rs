@@ -5,7 +5,7 @@
 //! through `content.rs`, what is answered is collected in `response.rs` and becomes bytes in
 //! `answer.rs`.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -17,7 +17,6 @@ use squall_iostream::IoStream;
 use crate::answer::{Phase, deliver};
 use crate::content::Incoming;
 use crate::drain::DrainGuard;
-use crate::forwarded::Origin;
 use crate::response::{Chunk, Response};
 use crate::state::{Inner, Link};
 use crate::{Config, Error};
@@ -303,10 +302,6 @@ impl Exchange {
     }
 
     // ---- for the other files
-
-    pub(crate) fn origin_cell(&self) -> &OnceCell<Origin> {
-        &self.inner.origin
-    }
 
     pub(crate) fn incoming(&self) -> &Incoming {
         &self.inner.incoming

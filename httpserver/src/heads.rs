@@ -165,7 +165,11 @@ impl Heads {
         match error {
             Error::Closed(_) => End::Quiet,
             Error::TimedOut if self.partial.is_none() || is_empty_line(stream) => {
-                self.guest.server().witness.reject(&error, "timeout_idle");
+                let server = self.guest.server();
+                // One that makes room for the server's end has done nothing wrong.
+                if !server.guests.is_draining() {
+                    server.witness.reject(&error, "timeout_idle");
+                }
                 End::Quiet
             }
             error => End::Refused(error),

@@ -35,7 +35,8 @@ impl Drop for Place {
 
 impl Load {
     pub(crate) fn new(requests_max: usize, retry_after: Duration) -> Self {
-        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        let is_begun = u64::from(retry_after.subsec_nanos() > 0);
+        let seconds = retry_after.as_secs().saturating_add(is_begun);
         Self {
             requests_max,
             retry_after: HeaderValue::from(seconds),

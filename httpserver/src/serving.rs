@@ -118,7 +118,7 @@ fn poll_answer(
     }
     // The answer takes its time: those before it must not wait for it.
     writer.flush();
-    exchange.seen.wait(writer.ioloop());
+    server.witness.wait(exchange);
     exchange.wait(cx.waker());
     Poll::Pending
 }

@@ -11,9 +11,12 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::rc::Rc;
 
-use squall_iostream::{Address, Admission, Guards, IoStream, MemoryBudget, ProxyProtocol};
+use squall_iostream::{
+    Address, Admission, Guards, IoStream, MemoryBudget, ProxyProtocol, ProxyProtocolError,
+};
 
 use crate::drain::Guest;
+use crate::seeing::Witness;
 use crate::server::Shared;
 use crate::{Config, Forwarded, ListenerConfig, Scheme, connection};
 
@@ -47,6 +50,8 @@ struct Entrance {
     proxy_protocol: Option<ProxyProtocol>,
     /// Who counts the peers that a PROXY header tells.
     admission: Option<Admission>,
+    /// Who counts those that do not come through.
+    witness: Rc<Witness>,
     #[cfg(any(feature = "tls", feature = "tls-ring"))]
     tls: Option<squall_iostream::tls::TlsAcceptor>,
 }
@@ -64,6 +69,7 @@ impl Site {
             Rc::new(Entrance {
                 proxy_protocol,
                 admission,
+                witness: server.witness.clone(),
                 #[cfg(any(feature = "tls", feature = "tls-ring"))]
                 tls: listener.tls.clone(),
             })
@@ -112,7 +118,11 @@ impl Entrance {
             None => stream,
             Some(policy) => match self.read_proxy_header(policy, stream, peer).await {
                 Ok(stream) => stream,
-                Err(error) => return turn_away(peer, "PROXY header", &error),
+                Err(error) => {
+                    let has_left = matches!(error, ProxyProtocolError::Closed(_));
+                    self.count_unless(has_left, "proxy_header");
+                    return turn_away(peer, "PROXY header", &error);
+                }
             },
         };
         self.shake_hands(stream, peer).await
@@ -123,7 +133,7 @@ impl Entrance {
         policy: &ProxyProtocol,
         stream: IoStream,
         peer: Option<&Address>,
-    ) -> Result<IoStream, squall_iostream::ProxyProtocolError> {
+    ) -> Result<IoStream, ProxyProtocolError> {
         let accepted = match (peer, &self.admission) {
             (Some(peer), Some(admission)) => policy.accept_admitted(stream, peer, admission).await,
             _ => policy.accept(stream).await,
@@ -138,13 +148,27 @@ impl Entrance {
         };
         let stream = match acceptor.accept(stream).await {
             Ok(stream) => stream,
-            Err(error) => return turn_away(peer, "TLS handshake", &error),
+            Err(error) => {
+                self.count_unless(has_left(&error), "tls_handshake");
+                return turn_away(peer, "TLS handshake", &error);
+            }
         };
         // RFC 7301, section 3.2: what was agreed upon is what is spoken.
         let agreed = stream.tls().and_then(|tls| tls.alpn);
         match agreed.as_deref() {
             None | Some(b"http/1.1" | b"http/1.0") => Some(stream),
-            Some(_) => turn_away(peer, "TLS handshake", &WrongProtocol),
+            Some(_) => {
+                self.count_unless(false, "tls_handshake");
+                turn_away(peer, "TLS handshake", &WrongProtocol)
+            }
+        }
+    }
+
+    /// A peer that leaves by itself, as one does that only looks whether the port is open, is no
+    /// reject.
+    fn count_unless(&self, has_left: bool, cause: &'static str) {
+        if !has_left {
+            self.witness.count_reject(cause);
         }
     }
 
@@ -167,6 +191,15 @@ fn turn_away<T>(peer: Option<&Address>, phase: &str, error: &dyn Error) -> Optio
         "a connection was closed before it was served"
     );
     None
+}
+
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+fn has_left(error: &squall_iostream::tls::TlsError) -> bool {
+    use squall_iostream::tls::{PeerFault, TlsFault};
+    matches!(
+        error.fault(),
+        TlsFault::Transport(_) | TlsFault::Peer(PeerFault::Truncated)
+    )
 }
 
 #[cfg(any(feature = "tls", feature = "tls-ring"))]

@@ -53,6 +53,8 @@ pub(crate) struct Link {
     pub(crate) server: Rc<Shared>,
     /// Whether the connection has had its requests, or its time, and ends with this answer.
     pub(crate) is_last: bool,
+    /// The connection's number among the guests.
+    pub(crate) connection: u32,
 }
 
 impl Inner {
@@ -90,6 +92,7 @@ impl Inner {
         exchange: &mut Rc<Self>,
         stream: &StreamHandle,
         server: &Rc<Shared>,
+        connection: u32,
         is_last: bool,
     ) {
         let Some(inner) = Rc::get_mut(exchange) else {
@@ -99,6 +102,7 @@ impl Inner {
             stream: stream.clone(),
             server: server.clone(),
             is_last,
+            connection,
         });
         link.is_last = is_last;
     }

@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use squall_httpserver::{
-    AccessLog, Config, Exchange, LogFormat, LogWriter, RequestIds, RequestRecord,
+    AccessLog, Config, Exchange, Forwarded, LogFormat, LogWriter, RequestIds, RequestRecord,
 };
 use squall_ioloop::sleep;
-use squall_iostream::Address;
+use squall_iostream::{Address, TrustedPeers};
 use support::lines::Lines;
 use support::script::{self, Seen};
 use support::{Crlf, World, logs};
@@ -325,6 +325,55 @@ fn each_peer_has_its_own_address_however_many_there_are() {
     }
     world.run(world.server.stop(Duration::ZERO));
     assert_eq!(peers(&lines.text()), expected);
+}
+
+#[test]
+fn a_peer_that_leaves_before_its_answer_is_in_the_line_all_the_same() {
+    for format in [LogFormat::Tornado, LogFormat::Combined] {
+        let lines = Lines::default();
+        let world = world(AccessLog::new(format, LogWriter::new(lines.clone())));
+        let input = "GET /slow HTTP/1.1\nhost: a\nconnection: close\n\n".crlf();
+        let address = Address::Inet(([192, 0, 2, 7], 50_000).into());
+        let (stream, seen) = script::stream_from(&world.ioloop, input.as_bytes(), Some(address));
+        world.server.serve_stream(stream);
+        world.settle();
+        seen.is_address_forgotten.set(true);
+        world.run(sleep(Duration::from_secs(2)));
+        world.run(world.server.stop(Duration::ZERO));
+        assert!(lines.text().contains("192.0.2.7"), "{}", lines.text());
+        assert_eq!(seen.address_asked.get(), 1);
+    }
+}
+
+#[test]
+fn behind_a_trusted_proxy_the_line_has_the_client() {
+    let check = |target: &str, forwarded_for: &str, expected: &str| {
+        let lines = Lines::default();
+        let log = AccessLog::new(LogFormat::Tornado, LogWriter::new(lines.clone()));
+        let proxies = TrustedPeers::from_networks(["10.0.0.0/8"]).unwrap();
+        let config = Config::default()
+            .with_access_log(log)
+            .with_forwarded(Forwarded::x_forwarded(proxies));
+        let world = World::with_config(config, site);
+        let fields = format!("x-forwarded-for: {forwarded_for}\n{CLOSE}");
+        let input = format!("GET {target} HTTP/1.1\n{fields}").crlf();
+        let address = Address::Inet(([10, 0, 0, 1], 50_000).into());
+        let (stream, seen) = script::stream_from(&world.ioloop, input.as_bytes(), Some(address));
+        world.server.serve_stream(stream);
+        world.settle();
+        // Of the proxy, when it has left.
+        seen.is_address_forgotten.set(true);
+        world.run(sleep(Duration::from_secs(2)));
+        world.run(world.server.stop(Duration::ZERO));
+        assert_eq!(peers(&lines.text()), [expected]);
+    };
+    for target in ["/", "/slow"] {
+        check(target, "203.0.113.9, 192.0.2.7", "192.0.2.7");
+        check(target, "10.0.0.5", "10.0.0.5");
+        // Whom nobody knows is not the proxy.
+        check(target, "unknown", "-");
+        check(target, "\" 200 1", "-");
+    }
 }
 
 #[test]

@@ -177,3 +177,29 @@ fn a_second_drain_tells_the_same() {
     assert_eq!(world.server.connection_count(), 0);
     assert_eq!(drain(&world), (first, 0));
 }
+
+#[test]
+fn an_enormous_deadline_never_comes_and_does_no_harm() {
+    let enormous = [
+        DrainDeadlines::all(Duration::MAX),
+        DrainDeadlines::default().with_fresh(Duration::MAX),
+        DrainDeadlines::default().with_joined(Duration::MAX),
+    ];
+    for deadlines in enormous {
+        let world = World::new(serve);
+        let _slow = ask(&world, "/3");
+        world.settle();
+        let report = world.run(world.server.drain(deadlines));
+        assert_eq!((report.finished, report.cut), (1, 0));
+    }
+}
+
+#[test]
+fn an_idle_connection_that_is_closed_for_the_drain_is_no_reject() {
+    let world = World::new(serve);
+    let _idle = ask(&world, "/0");
+    world.settle();
+    let report = world.run(world.server.drain(deadlines()));
+    assert_eq!(report.idle, 1);
+    assert!(world.server.metrics().rejects.is_empty());
+}

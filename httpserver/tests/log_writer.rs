@@ -103,6 +103,25 @@ fn a_full_buffer_is_written_at_once() {
 }
 
 #[test]
+fn no_line_is_dropped_while_nothing_stalls_however_little_may_wait() {
+    let lines = Lines::default();
+    let world = world(&LogWriter::new(lines.clone()).with_waiting_bytes_max(500));
+    for _ in 0..3 {
+        let before = lines.text().len();
+        ask_many(&world, 13);
+        assert_eq!(world.server.metrics().log_lines_dropped, 0);
+        world.run(async {
+            while lines.text().len() == before {
+                sleep(Duration::ZERO).await;
+            }
+        });
+    }
+    world.run(world.server.stop(Duration::ZERO));
+    assert_eq!(world.server.metrics().log_lines_dropped, 0);
+    assert_eq!(lines.text().lines().count(), 39);
+}
+
+#[test]
 fn a_server_that_stops_writes_what_waits() {
     let lines = Lines::default();
     let world = world(&LogWriter::new(lines.clone()));

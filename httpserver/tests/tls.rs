@@ -235,3 +235,42 @@ fn a_handshake_under_way_is_not_lost_when_the_server_stops() {
     assert_eq!((report.finished, report.heads.cut), (1, 1), "{report:?}");
     drop(silent);
 }
+
+#[test]
+fn what_fails_before_http_is_counted_and_who_only_looks_is_not() {
+    let Secure {
+        world, listener, ..
+    } = secure(tell_target);
+    let trusting = ProxyProtocol::trusting(TrustedPeers::default().local(true));
+    let proxied = ListenerConfig::default().with_proxy_protocol(trusting);
+    let say = |listener: &ListenerConfig, input: &str| {
+        let (mut ours, theirs) = memory::pair(&world.ioloop, memory::Options::default());
+        world.server.serve_stream_with(theirs, listener);
+        ours.write(input.as_bytes()).unwrap();
+        world.run(ours.read_until_close(usize::MAX)).unwrap();
+        // It is waited for, so that it reads what it was told.
+        drop(ours);
+        world.settle();
+    };
+    let leave = |listener: &ListenerConfig, input: &str| {
+        let (ours, theirs) = memory::pair(&world.ioloop, memory::Options::default());
+        world.server.serve_stream_with(theirs, listener);
+        ours.write(input.as_bytes()).unwrap();
+        world.settle();
+        drop(ours);
+        world.settle();
+    };
+    let rejects = |cause: &str| world.server.metrics().rejects.get(cause).copied();
+    for listener in [&proxied, &listener] {
+        leave(listener, "");
+    }
+    leave(&proxied, "PROXY TCP");
+    leave(&listener, "\x16\x03\x01");
+    assert_eq!(world.server.metrics().rejects.len(), 0);
+    say(&proxied, "PROXY nonsense\r\n");
+    assert_eq!(rejects("proxy_header"), Some(1));
+    say(&listener, "GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(rejects("tls_handshake"), Some(1));
+    assert_eq!(world.server.metrics().rejects.len(), 2);
+    assert_eq!(world.server.connection_count(), 0);
+}

@@ -28,14 +28,13 @@ impl IoLoop {
         };
         let poller = &mut *poller;
         let _entered = current::enter(self.handle());
-        self.poll(poller, timeout)?;
+        let known = self.poll(poller, timeout)?;
         self.handle()
             .inner()
             .turns
             .set(self.handle().turn_count() + 1);
-        let others = self.count_others(poller);
         self.run_due_timers();
-        self.tell_sources(&poller.events);
+        let others = known + self.tell_sources(&poller.events);
         self.run_callbacks(&mut poller.posts);
         self.run_tasks();
         self.end_turn();
@@ -44,9 +43,12 @@ impl IoLoop {
         Ok(())
     }
 
-    fn poll(&self, poller: &mut Poller, timeout: Option<Duration>) -> io::Result<()> {
+    /// Returns how many things the turn has to do beside its events, as far as bulk work asks.
+    fn poll(&self, poller: &mut Poller, timeout: Option<Duration>) -> io::Result<usize> {
         let inner = self.handle().inner();
         let is_idle = !self.has_work();
+        // Counted whether or not there is bulk work: an event of this turn may bring some.
+        let known = if is_idle { 0 } else { self.count_work() };
         let wait = if is_idle {
             self.time_to_wait(timeout)
         } else {
@@ -60,9 +62,10 @@ impl IoLoop {
             Some(Duration::ZERO)
         };
         let polled = poller.poll.poll(&mut poller.events, wait);
-        match &polled {
+        let has_polled = polled.is_ok();
+        match polled {
             // What was posted stays in the queue, and the loop stays asleep or notified.
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return polled,
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             // mio leaves the events of an earlier poll in place when it is interrupted.
             Err(_) => poller.events.clear(),
             Ok(()) => {}
@@ -71,9 +74,9 @@ impl IoLoop {
         inner.clock.hold();
         let has_news = !poller.events.is_empty() || !poller.posts.is_empty();
         if inner.clock.is_virtual() && is_idle && !has_news {
-            self.pass_virtual_time(timeout, may_block && polled.is_ok());
+            self.pass_virtual_time(timeout, may_block && has_polled);
         }
-        Ok(())
+        Ok(known + poller.posts.len())
     }
 
     /// Until the next deadline, but not longer than `timeout`.
@@ -125,16 +128,10 @@ impl IoLoop {
             && !inner.shared.has_mail())
     }
 
-    /// How many things the turn has to do, as far as bulk work asks.
-    fn count_others(&self, poller: &Poller) -> usize {
+    /// How many things wait for the next turn.
+    fn count_work(&self) -> usize {
         let inner = self.handle().inner();
-        // Mostly nobody asks.
-        if inner.bulk.is_empty() {
-            return 0;
-        }
-        poller.events.iter().count()
-            + poller.posts.len()
-            + inner.again.borrow().len()
+        inner.again.borrow().len()
             + inner.callbacks.borrow().len()
             + inner.ready_tasks.borrow().len()
     }
@@ -158,10 +155,13 @@ impl IoLoop {
         }
     }
 
-    fn tell_sources(&self, events: &mio::Events) {
+    /// Returns how many events there were.
+    fn tell_sources(&self, events: &mio::Events) -> usize {
         // Taken before the first source is told: what asks for another turn now, gets another.
         let again = self.handle().inner().again.take();
+        let mut count = 0;
         for event in events {
+            count += 1;
             if event.token() != Token::WAKE {
                 self.tell(Token::from_mio(event.token()), Ready::from_mio(event));
             }
@@ -169,6 +169,7 @@ impl IoLoop {
         for (token, ready) in again {
             self.tell(token, ready);
         }
+        count
     }
 
     fn tell(&self, token: Token, ready: Ready) {

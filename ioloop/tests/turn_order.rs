@@ -108,6 +108,52 @@ fn bulk_work_gives_way_in_a_turn_that_has_much_else_to_do() {
 }
 
 #[test]
+fn bulk_work_that_such_a_turn_brings_itself_gives_way_too() {
+    let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+    let log = Log::default();
+    let (handle, piece) = (ioloop.handle().clone(), log.pushing("piece"));
+    ioloop.add_callback(move || handle.add_bulk_callback(piece));
+    (0..16).for_each(|_| ioloop.add_callback(|| {}));
+    one_turn(&ioloop);
+    assert_eq!(log.take(), [""; 0]);
+    one_turn(&ioloop);
+    assert_eq!(log.take(), ["piece"]);
+    // As many events.
+    let pairs: Vec<_> = (0..17).map(|_| UnixStream::pair().unwrap()).collect();
+    let mut handlers = Vec::new();
+    for (ours, theirs) in &pairs {
+        let log = log.clone();
+        let add = move |ioloop: &Handle, _| ioloop.add_bulk_callback(log.pushing("piece"));
+        handlers.push(ioloop.add_handler(ours, Interest::Read, add).unwrap());
+        (&*theirs).write_all(b"x").unwrap();
+    }
+    one_turn(&ioloop);
+    assert_eq!(log.take(), [""; 0]);
+    // They are told again for as long as nobody reads.
+    for handler in handlers {
+        ioloop.remove_handler(handler);
+    }
+    one_turn(&ioloop);
+    assert_eq!(log.take(), ["piece"]);
+}
+
+#[test]
+fn a_guest_tells_its_host_of_bulk_work_that_waits() {
+    let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
+    let log = Log::default();
+    for _ in 0..2 {
+        ioloop.add_bulk_callback(log.pushing("piece"));
+    }
+    assert_eq!(ioloop.next_deadline(), Some(ioloop.now()));
+    ioloop.run_ready(1).unwrap();
+    assert_eq!(log.take(), ["piece"]);
+    assert_eq!(ioloop.next_deadline(), Some(ioloop.now()));
+    ioloop.run_ready(9).unwrap();
+    assert_eq!(log.take(), ["piece"]);
+    assert_eq!(ioloop.next_deadline(), None);
+}
+
+#[test]
 fn tasks_that_a_piece_of_bulk_work_wakes_and_what_they_say_are_part_of_it() {
     let ioloop = IoLoop::builder().virtual_clock().build().unwrap();
     let log = Log::default();

@@ -126,16 +126,25 @@ impl Waits {
     #[inline]
     pub(crate) fn take(&self, awaited: Awaited) -> Option<Vec<Waiting>> {
         let places = self.places.take()?;
-        Some(self.take_from(*places, awaited))
+        self.take_from(places, awaited)
     }
 
     #[cold]
-    fn take_from(&self, places: Vec<Waiting>, awaited: Awaited) -> Vec<Waiting> {
+    #[expect(
+        clippy::box_collection,
+        reason = "it is put back as it was, if it is not meant"
+    )]
+    fn take_from(&self, places: Box<Vec<Waiting>>, awaited: Awaited) -> Option<Vec<Waiting>> {
         let is_told = |known: &Waiting| known.awaited == awaited;
+        // Who waits for the end does so for long, and hears of all that goes meanwhile here.
+        if !places.iter().any(is_told) {
+            self.places.set(Some(places));
+            return None;
+        }
         let (told, others): (Vec<_>, Vec<_>) = places.into_iter().partition(is_told);
         self.places
             .set((!others.is_empty()).then(|| Box::new(others)));
-        told
+        Some(told)
     }
 
     #[cfg(test)]

@@ -16,7 +16,8 @@ use super::record::RequestRecord;
 /// escaped, to printable ASCII, and cut (targets at 1024 octets, fields at 512, with `...` behind
 /// them).
 ///
-/// Times are of the request's arrival, in UTC.
+/// Times are of the request's arrival, in UTC. The address is the peer's, or the client's where
+/// proxies tell it ([`RequestRecord::remote_ip`]).
 ///
 /// ```
 /// use squall_httpserver::LogFormat;

@@ -54,7 +54,7 @@ impl LogBuffer {
             return self.writer.count_dropped(1);
         }
         append(&mut waiting);
-        let is_full = waiting.len() >= self.writer.buffer_bytes;
+        let is_full = self.writer.is_full(waiting.len());
         drop(waiting);
         if is_full || self.timer.get().is_none() {
             self.arrange(is_full);
@@ -108,7 +108,7 @@ impl LogBuffer {
             let len = buffer.waiting.borrow().len();
             if len > 0 || result.is_err() {
                 // Full again, and a thread can be had: at once. Else when the interval is over.
-                buffer.arrange(result.is_ok() && len >= buffer.writer.buffer_bytes);
+                buffer.arrange(result.is_ok() && buffer.writer.is_full(len));
             }
             for flusher in buffer.flushers.take() {
                 flusher.wake();

@@ -119,6 +119,13 @@ impl LogWriter {
         self.destination.lines_dropped.load(Ordering::Relaxed)
     }
 
+    /// Whether so many bytes are worth a write; or as many as may wait, before lines are dropped
+    /// although nothing stalls.
+    #[inline]
+    pub(super) fn is_full(&self, bytes: usize) -> bool {
+        bytes >= self.buffer_bytes.min(self.waiting_bytes_max)
+    }
+
     pub(super) fn count_dropped(&self, lines: u64) {
         self.destination
             .lines_dropped
@@ -250,8 +257,9 @@ impl Output {
         };
         match append_to(path) {
             Ok(file) => {
+                // Unless it was renamed, it is the same file, which still ends within a line.
+                self.is_torn &= file.metadata().is_ok_and(|found| found.len() > 0);
                 self.writer = Box::new(file);
-                self.is_torn = false;
             }
             Err(error) => {
                 tracing::warn!(target: "squall::access", %error, "the access log cannot be reopened");
@@ -326,6 +334,26 @@ mod tests {
         check(4, "one\nthree\n", 1);
         check(2, "on\nthree\n", 2);
         check(0, "three\n", 2);
+    }
+
+    #[test]
+    fn a_torn_line_is_ended_also_in_a_file_that_is_opened_anew() {
+        let name = format!("squall-log-torn-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        for (is_renamed, expected) in [(false, "on\nthree\n"), (true, "three\n")] {
+            let taken = Arc::default();
+            let disk = Disk { room: 2, taken };
+            let writer = LogWriter::with_output(Box::new(disk), Some(path.clone()));
+            std::fs::write(&path, "on").unwrap();
+            writer.write(&Mutex::new("one\n".into()));
+            if is_renamed {
+                std::fs::remove_file(&path).unwrap();
+            }
+            writer.reopen();
+            writer.write(&Mutex::new("three\n".into()));
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]

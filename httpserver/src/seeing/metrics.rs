@@ -44,7 +44,8 @@ pub struct ServerMetrics {
     pub latency: Histogram,
     /// What was refused or cut off, by cause: the name of the codec's fault (`bare_lf`,
     /// `head_bytes`), or `timeout_idle`, `timeout_header`, `timeout_content`, `timeout_write`,
-    /// `shed`.
+    /// `shed`; `proxy_header` and `tls_handshake` for connections that did not become one of HTTP,
+    /// unless the peer has left by itself.
     pub rejects: BTreeMap<String, u64>,
     /// Refused requests that had no log line, since there were too many of them.
     pub refusals_unlogged: u64,

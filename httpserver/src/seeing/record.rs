@@ -174,12 +174,16 @@ impl RequestRecord<'_> {
         witness.time.with_second(&witness.ioloop, self.since(), f)
     }
 
-    /// The peer's address, if it has one of the Internet.
+    /// The peer's address, if it has one of the Internet. Where the server is told whose word to
+    /// take ([`Forwarded`](crate::Forwarded)), the client's, as
+    /// [`Exchange::client_ip`](crate::Exchange::client_ip) has it; of a refused request, whose
+    /// fields were not read, the peer's.
     pub fn remote_ip(&self) -> Option<IpAddr> {
         self.peer.as_str().parse().ok()
     }
 
-    /// The peer's address and port. A system call, unless the service has asked before.
+    /// The peer's address and port, also behind a proxy. A system call, unless the service has
+    /// asked before; `None` once the peer has reset the connection.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         let known = match self.subject {
             Subject::Exchange(inner) => inner.address.get().copied().flatten(),

@@ -7,6 +7,7 @@ use std::time::Instant;
 use squall_ioloop::Handle;
 use tracing::Span;
 
+use super::peers::PeerText;
 use super::request_id::RequestId;
 
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub(crate) struct Seen {
     content_received: Cell<u64>,
     /// Of the id: numbers begin with 1.
     pub(super) number: Cell<u64>,
+    /// Who has asked, if it was to be known before the peer could leave.
+    pub(super) peer: Cell<Option<PeerText>>,
     /// What few requests have, as few as have asked for it.
     rare: OnceCell<Box<Rare>>,
 }
@@ -37,6 +40,7 @@ impl Seen {
         self.content_sent.set(0);
         self.content_received.set(0);
         self.number.set(0);
+        self.peer.set(None);
         self.rare.take();
     }
 

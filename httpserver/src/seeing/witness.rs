@@ -99,9 +99,28 @@ impl Witness {
         }
     }
 
+    /// The answer takes longer than this turn. A peer may have left when it is over, and a socket
+    /// that was reset does not know any more whose it was: who reads records asks now.
+    #[inline]
+    pub(crate) fn wait(&self, exchange: &Inner) {
+        exchange.seen.wait(&self.ioloop);
+        if self.reads.get().records {
+            self.remember_peer(exchange);
+        }
+    }
+
+    #[inline(never)]
+    fn remember_peer(&self, exchange: &Inner) {
+        let known = exchange.seen.peer.get();
+        if known.is_none() {
+            let peer = self.look_at_peer(exchange, &exchange.link().stream);
+            exchange.seen.peer.set(Some(peer));
+        }
+    }
+
     /// An answer is over, as well or as badly as it went.
     #[inline]
-    pub(crate) fn end(&self, exchange: &Inner, stream: &StreamHandle, connection: u32) {
+    pub(crate) fn end(&self, exchange: &Inner, stream: &StreamHandle) {
         let (seen, counters) = (&exchange.seen, &self.counters);
         let status = exchange.response.borrow().status;
         subtract(&counters.in_flight, 1);
@@ -125,26 +144,21 @@ impl Witness {
         };
         seen.end_span(status);
         if self.reads.get().records {
-            self.tell_answer(exchange, stream, connection, latency);
+            self.tell_answer(exchange, stream, latency);
         }
     }
 
     /// Not part of the above, which is to be short where nobody reads records.
     #[inline(never)]
-    fn tell_answer(
-        &self,
-        exchange: &Inner,
-        stream: &StreamHandle,
-        connection: u32,
-        latency: Duration,
-    ) {
+    fn tell_answer(&self, exchange: &Inner, stream: &StreamHandle, latency: Duration) {
+        let known = exchange.seen.peer.get();
         self.tell(&RequestRecord {
             witness: self,
             stream,
             subject: Subject::Exchange(exchange),
             status: exchange.response.borrow().status,
             latency,
-            peer: self.peer_of(exchange, stream, connection),
+            peer: known.unwrap_or_else(|| self.look_at_peer(exchange, stream)),
         });
     }
 
@@ -157,11 +171,15 @@ impl Witness {
         now.saturating_duration_since(since)
     }
 
-    /// What the service was told, if it has asked: it may know better than the connection.
-    fn peer_of(&self, exchange: &Inner, stream: &StreamHandle, connection: u32) -> PeerText {
+    /// Behind proxies whose word is taken, the client; else the peer. What the service was told,
+    /// if it has asked: it may know better than the connection.
+    fn look_at_peer(&self, exchange: &Inner, stream: &StreamHandle) -> PeerText {
+        if let Some(origin) = exchange.origin() {
+            return PeerText::new(origin.client_ip);
+        }
         match exchange.address.get() {
             Some(address) => PeerText::new(address.map(|address| address.ip())),
-            None => self.peers.text(connection, stream),
+            None => self.peers.text(exchange.link().connection, stream),
         }
     }
 

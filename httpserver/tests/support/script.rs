@@ -13,6 +13,8 @@ pub(crate) struct Seen {
     pub(crate) reads: Cell<usize>,
     pub(crate) writes: RefCell<Vec<Vec<u8>>>,
     pub(crate) address_asked: Cell<usize>,
+    /// As of a socket that was reset.
+    pub(crate) is_address_forgotten: Cell<bool>,
 }
 
 struct Script {
@@ -74,7 +76,8 @@ impl Transport for Script {
         self.seen
             .address_asked
             .set(self.seen.address_asked.get() + 1);
-        self.address.clone()
+        let is_forgotten = self.seen.is_address_forgotten.get();
+        self.address.clone().filter(|_| !is_forgotten)
     }
 
     fn attach(&self, ioloop: &Handle, token: Token) -> io::Result<()> {
