@@ -80,7 +80,7 @@ impl World {
         }
     }
 
-    /// Asserts that all connections are gone, and their requests with them, and that a new one is served.
+    /// Asserts that all connections are gone, and their requests with them; then serves a new one.
     pub(crate) fn assert_well(&self) {
         self.settle();
         assert_eq!(self.server.connection_count(), 0, "a connection has leaked");
