@@ -32,6 +32,12 @@ impl Budget {
         self.read.get() >= READ_BYTES_PER_TURN
     }
 
+    /// Whether its whole share was read in the turn in which it last was: a peer that sends as much
+    /// will go on, and one that sends a little at a time will not.
+    pub(crate) fn was_read_spent(&self) -> bool {
+        self.read.get() >= READ_BYTES_PER_TURN
+    }
+
     /// How much may still be sent.
     pub(crate) fn left_to_write(&self, turn: u64) -> usize {
         self.begin(turn);

@@ -129,9 +129,11 @@ impl IoStream {
         wanted: usize,
         step: &mut impl FnMut(&mut [u8]) -> Result<Step<T>, E>,
     ) -> Poll<Result<T, E>> {
-        // What was read before in another turn, or one read that has filled the receive buffer,
-        // promises more.
-        let mut is_flowing = self.buffer.len() >= RECEIVE_BYTES;
+        // A long read makes room for all that it may bring, and that is cleared first: worth it
+        // where the last turn has brought its whole share. For a peer that drips it would be work
+        // without end.
+        let is_flowing =
+            self.buffer.len() >= RECEIVE_BYTES && self.handle.core().budget.was_read_spent();
         loop {
             self.handle
                 .core()
@@ -157,7 +159,6 @@ impl IoStream {
             if let Some(found) = self.read_and_step(step)? {
                 return Poll::Ready(Ok(found));
             }
-            is_flowing = true;
         }
     }
 
