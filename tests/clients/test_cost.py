@@ -72,13 +72,19 @@ def test_27_twice_the_input_costs_twice_the_time():
 
 
 def test_27_a_head_octet_by_octet_is_not_read_again_and_again():
-    """A scanner that begins anew with each octet would need a thousand times as long."""
+    """A scanner that begins anew with each octet would need four times as long for twice as many.
+    How many octets a read finds is the system's affair, and so the bound is not that of the others.
+    """
+    ratio_max = 3
     with example("trials") as server, server.connect() as beside:
-        costs = []
-        for size in 1500, 3000:
-            octets = one_field("X", "a", size)
-            costs.append(min(dripped(server, beside, octets) for _ in range(3)))
-        assert costs[1] / costs[0] <= RATIO_MAX, costs
+        for _ in range(ATTEMPTS):
+            costs = []
+            for size in 1500, 3000:
+                octets = one_field("X", "a", size)
+                costs.append(min(dripped(server, beside, octets) for _ in range(3)))
+            if costs[1] / costs[0] <= ratio_max:
+                break
+        assert costs[1] / costs[0] <= ratio_max, costs
 
 
 def dripped(server, beside, octets):
