@@ -6,6 +6,7 @@
 //! any application; look at how little each has to say. All limits and timeouts are the defaults.
 
 use std::io;
+use std::path::Path;
 
 use serde::Serialize;
 use squall::httpserver::{AccessLog, Config, HttpServer, ListenerConfig, LogFormat, LogWriter};
@@ -91,7 +92,7 @@ struct Options {
     tls: Option<(String, String)>,
     /// Where each request gets its line, in the combined format.
     log: Option<String>,
-    /// What `/letters/` and all below it is served from.
+    /// Whose folder `letters` is served as `/letters/`.
     files: Option<String>,
 }
 
@@ -167,7 +168,8 @@ fn serve(
         .websocket("/ws", || Echo)
         .websocket("/broadcast", || Broadcast);
     if let Some(folder) = &options.files {
-        let files = StaticFiles::new(folder).content_type("", TEXT);
+        let letters = Path::new(folder).join("letters");
+        let files = StaticFiles::new(letters).content_type("", TEXT);
         application = application.static_files("/letters/", files);
     }
     let mut config = Config::default().with_reuse_port(options.workers > 1);
