@@ -144,8 +144,7 @@ async fn close(mut stream: IoStream, server: Rc<Shared>, end: End) {
     if let End::Refused(error) = &end {
         refuse(&mut stream, &server, error);
     }
-    let is_quiet = matches!(end, End::Quiet);
-    if is_quiet {
+    if let End::Quiet = end {
         return;
     }
     let delivered = deliver(&stream, 0, server.config.timeout_write).await;

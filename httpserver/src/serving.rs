@@ -41,9 +41,10 @@ pub(crate) fn answer<'a>(
     })
 }
 
-/// How far the service is with an exchange.
+/// How far the service is with an exchange. Two fields and no enum: to write a state over another
+/// runs the other's destructor, on the way of every request.
 struct Serving {
-    /// Whether it has not been called.
+    /// Whether it has not been called; then nothing is running.
     is_due: bool,
     running: Option<ServiceFuture>,
     /// Where places are counted.

@@ -15,6 +15,9 @@ use squall_ioloop::{Handle, IoLoop, sleep};
 use squall_iostream::Listener;
 use support::{Crlf, logs, statuses, tell_target};
 
+/// How many requests of `/slow` are with a service, or have been.
+static SLOW_BEGUN: AtomicUsize = AtomicUsize::new(0);
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn at_once() -> DrainDeadlines {
@@ -45,7 +48,10 @@ fn listen(ioloop: &Handle, socket: &TcpListener, config: Config) -> io::Result<H
     let server = HttpServer::with_config(ioloop, config, |http: Exchange| async move {
         match http.head().path() {
             "/callback" => Handle::current().add_callback(|| panic!("a callback")),
-            "/slow" => sleep(Duration::from_millis(200)).await,
+            "/slow" => {
+                SLOW_BEGUN.fetch_add(1, Ordering::Relaxed);
+                sleep(Duration::from_millis(200)).await;
+            }
             _ => {}
         }
         tell_target(http).await;
@@ -71,7 +77,9 @@ fn workers_share_a_socket_and_stop_gracefully() {
             let slow: Vec<_> = (0..10)
                 .map(|_| thread::spawn(move || ask(address, "/slow")))
                 .collect();
-            thread::sleep(Duration::from_millis(50));
+            while SLOW_BEGUN.load(Ordering::Relaxed) < slow.len() {
+                thread::sleep(Duration::from_millis(1));
+            }
             handle.stop(DrainDeadlines::default());
             for asked in slow {
                 assert_eq!(statuses(&asked.join().unwrap()), ["200"]);
